@@ -1,0 +1,160 @@
+//! Reads settings from the file and the environment and reports every problem with the path of its key.
+
+use std::{fmt, path::Path};
+
+use serde_json::Value;
+
+use super::{Settings, Source};
+
+/// One thing wrong with the settings: where, what was there, which rule it breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Dotted path of the key: `camera[1].source.url`.
+    pub path: String,
+    /// Value found (JSON), when one was.
+    pub value: Option<String>,
+    pub rule: String,
+}
+
+impl Problem {
+    pub fn new(path: impl Into<String>, value: Option<&dyn fmt::Debug>, rule: impl Into<String>) -> Self {
+        Self { path: path.into(), value: value.map(|value| format!("{value:?}")), rule: rule.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{} = {value}: {}", self.path, self.rule),
+            None => write!(f, "{}: {}", self.path, self.rule),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// Settings from `file` (none: defaults), overridden by `CAPSTAN__SECTION__KEY`, validated.
+pub fn load(file: Option<&Path>) -> Result<Settings, Vec<Problem>> {
+    let mut builder = config::Config::builder();
+    if let Some(file) = file {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            vec![Problem::new(file.display().to_string(), None, format!("cannot be read: {error}"))]
+        })?;
+        builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
+    }
+    let environment =
+        config::Environment::with_prefix("CAPSTAN").prefix_separator("__").separator("__").try_parsing(true);
+    read(builder.add_source(environment), &file.map_or("settings".into(), |file| file.display().to_string()))
+}
+
+/// Settings from a TOML text alone.
+pub fn parse(text: &str) -> Result<Settings, Vec<Problem>> {
+    read(config::Config::builder().add_source(config::File::from_str(text, config::FileFormat::Toml)), "settings")
+}
+
+fn read(builder: config::ConfigBuilder<config::builder::DefaultState>, origin: &str) -> Result<Settings, Vec<Problem>> {
+    let whole = |error: config::ConfigError| vec![Problem::new(origin, None, error.to_string())];
+    let mut tree: Value = builder.build().map_err(whole)?.try_deserialize().map_err(whole)?;
+    flatten_sources(&mut tree);
+    let settings: Settings = serde_path_to_error::deserialize(&tree).map_err(|error| {
+        let path = error.path().to_string();
+        let found = lookup(&tree, &path).map(|value| value.to_string());
+        let rule = error.inner().to_string();
+        vec![Problem { path: if path == "." { origin.to_owned() } else { path }, value: found, rule }]
+    })?;
+    let problems = settings.validate();
+    if problems.is_empty() { Ok(settings) } else { Err(problems) }
+}
+
+/// `source = { rtsp = { url } }` becomes `source = { kind = "rtsp", url }`, so that one shape is parsed.
+fn flatten_sources(tree: &mut Value) {
+    let cameras = tree.get_mut("camera").and_then(Value::as_array_mut).into_iter().flatten();
+    for source in cameras.filter_map(|camera| camera.get_mut("source")?.as_object_mut()) {
+        if source.len() != 1 {
+            continue;
+        }
+        let nested = Source::KINDS.iter().find(|kind| source.get(**kind).is_some_and(Value::is_object));
+        if let Some(kind) = nested
+            && let Some(Value::Object(mut fields)) = source.remove(*kind)
+        {
+            fields.insert("kind".into(), Value::from(*kind));
+            *source = fields;
+        }
+    }
+}
+
+/// The value at `camera[1].source.url`; None where the path leaves the tree (a missing key).
+fn lookup<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(tree, |value, step| {
+        let (key, index) = match step.split_once('[') {
+            Some((key, rest)) => (key, rest.strip_suffix(']').and_then(|n| n.parse::<usize>().ok())),
+            None => (step, None),
+        };
+        let value = value.get(key)?;
+        match index {
+            Some(index) => value.get(index),
+            None => Some(value),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        parse(text).expect_err("must be refused").iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn the_shipped_file_is_the_defaults() {
+        let shipped = parse(include_str!("../../conf/capstan.toml")).expect("conf/capstan.toml is valid");
+        assert_eq!(shipped, Settings::default());
+    }
+
+    #[test]
+    fn the_shipped_file_names_every_option() {
+        let shipped: toml::Table = include_str!("../../conf/capstan.toml").parse().expect("conf/capstan.toml is TOML");
+        let defaults = toml::Table::try_from(Settings::default()).expect("settings serialise");
+        for (section, options) in defaults.iter().filter_map(|(name, value)| Some((name, value.as_table()?))) {
+            for option in options.keys() {
+                assert!(
+                    shipped.get(section).and_then(|table| table.get(option)).is_some(),
+                    "{section}.{option} is missing"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn problems_name_path_value_and_rule() {
+        let check = |text: &str, parts: &[&str]| {
+            let message = refused(text);
+            for part in parts {
+                assert!(message.contains(part), "{message:?} should contain {part:?}");
+            }
+        };
+        check("[archive]\ncommit_second = 5", &["archive", "commit_second", "unknown field", "commit_seconds"]);
+        check("[archive]\ncommit_seconds = \"soon\"", &["archive.commit_seconds", "soon"]);
+        check("[archive]\nchunk_seconds = 7", &["archive.chunk_seconds", "7", "divide"]);
+        check("[archive]\nwindow_hours = 25", &["archive.window_hours", "25", "24"]);
+        check("[server]\nlisten = \"0.0.0.0:80\"", &["server.listen", "0.0.0.0:80", "auth.enabled"]);
+        check("[hot]\ndevice_bytes = \"much\"", &["hot.device_bytes", "much"]);
+        check("not toml at all", &["settings"]);
+        let camera = |id: &str, source: &str| format!("[[camera]]\nid = \"{id}\"\nsource = {source}\n");
+        check(&camera("../x", "{ kind = \"test\" }"), &["camera[0].id", "../x", "letters"]);
+        check(&(camera("a", "{ kind = \"test\" }") + &camera("a", "{ kind = \"test\" }")), &["camera[1].id", "twice"]);
+        check(&camera("a", "{ kind = \"telepathy\" }"), &["camera[0].source", "telepathy", "rtsp"]);
+        check(&camera("a", "{ kind = \"rtsp\", url = \"file:///etc/passwd\" }"), &["camera[0].source.url", "rtsp://"]);
+        check(&camera("a", "{ kind = \"http\", url = \"concat:a|b\" }"), &["camera[0].source.url", "http://"]);
+        check(&camera("a", "{ kind = \"rtsp\" }"), &["camera[0].source", "url"]);
+        check(&camera("a", "{ kind = \"rtsp\", url = \"rtsp://x\", extra = 1 }"), &["camera[0].source", "extra"]);
+    }
+
+    #[test]
+    fn nested_and_flat_sources_mean_the_same() {
+        let flat = parse("[[camera]]\nid = \"a\"\nsource = { kind = \"rtsp\", url = \"rtsp://h/p\" }").unwrap();
+        let nested = parse("[[camera]]\nid = \"a\"\nsource = { rtsp = { url = \"rtsp://h/p\" } }").unwrap();
+        assert_eq!(flat, nested);
+    }
+}

@@ -1,0 +1,293 @@
+//! The settings: one struct per section, every default in one place, every rule checked before anything starts.
+//!
+//! `conf/capstan.toml` shows every option with its default (a test keeps it equal). Unknown keys are refused: a typo
+//! must not silently become a default.
+
+use std::{collections::HashSet, net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::DeviceId;
+
+mod load;
+mod size;
+mod source;
+mod validate;
+
+pub use load::{Problem, load, parse};
+pub use size::{Bytes, PictureSize};
+pub use source::{
+    FileSource, HttpSource, ReplaySource, RtspSource, RtspTransport, ScreenSource, Source, TestSource, V4l2Source,
+};
+pub use validate::redact;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    pub server: Server,
+    pub storage: Storage,
+    pub ffmpeg: Ffmpeg,
+    pub hot: Hot,
+    pub capture: Capture,
+    pub archive: Archive,
+    pub cleaner: Cleaner,
+    pub auth: Auth,
+    pub limits: Limits,
+    pub camera: Vec<Camera>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    pub listen: SocketAddr,
+    /// Worker threads of the HTTP server; 0 = one per core, at most 4.
+    pub workers: usize,
+    pub keep_alive_seconds: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), workers: 0, keep_alive_seconds: 75 }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Storage {
+    /// The archive: an ext4 or other durable file system.
+    pub root: PathBuf,
+    /// The RAM side: must be tmpfs.
+    pub hot: PathBuf,
+    /// When set, `root/volume.json` must hold this id and `root` must be a mount of its own.
+    pub volume_id: Option<String>,
+    /// When true, `root` must be a mount of its own.
+    pub require_mount: bool,
+    /// `file` and `replay` sources must lie below one of these; empty = anywhere the daemon may read.
+    pub source_dirs: Vec<PathBuf>,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            root: "/var/lib/capstan".into(),
+            hot: "/run/capstan".into(),
+            volume_id: None,
+            require_mount: false,
+            source_dirs: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ffmpeg {
+    pub path: PathBuf,
+    pub ffprobe_path: PathBuf,
+}
+
+impl Default for Ffmpeg {
+    fn default() -> Self {
+        Self { path: "ffmpeg".into(), ffprobe_path: "ffprobe".into() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hot {
+    /// Committed segments kept for live viewing; uncommitted ones are bounded by `device_bytes` alone.
+    pub segments: u32,
+    /// Committed segments older than this many seconds leave the live window; 0 = count alone decides.
+    pub segment_max_age: u32,
+    pub captures: u32,
+    pub thumbnails: u32,
+    /// All hot bytes of one device; the sum over devices must fit the tmpfs.
+    pub device_bytes: Bytes,
+}
+
+impl Default for Hot {
+    fn default() -> Self {
+        Self { segments: 150, segment_max_age: 0, captures: 300, thumbnails: 100, device_bytes: Bytes(200 << 20) }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Capture {
+    /// Full-size JPEGs per second; 0 = none.
+    pub captures_fps: f64,
+    pub thumbnails_fps: f64,
+    pub thumbnail_size: PictureSize,
+    pub key_frames_only: KeyFramesOnly,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Self {
+            captures_fps: 5.0,
+            thumbnails_fps: 5.0,
+            thumbnail_size: PictureSize { width: 320, height: 180 },
+            key_frames_only: KeyFramesOnly::Auto,
+        }
+    }
+}
+
+/// Whether pictures of copied streams are decoded from key frames only (cheap) or from every frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyFramesOnly {
+    /// Yes for copied streams, no where we encode anyway.
+    #[default]
+    Auto,
+    Yes,
+    No,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Archive {
+    /// How often each device's waiting segments are appended to its open chunk: the loss window of a power cut.
+    pub commit_seconds: u32,
+    /// Length of a chunk on the UTC grid; must divide an hour.
+    pub chunk_seconds: u32,
+    /// Age at which the ring lets go of footage, in hours (1–24).
+    pub window_hours: u32,
+    /// Free space to keep on the archive's file system: the cleaner evicts oldest footage before it is touched.
+    pub min_free_bytes: Bytes,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self { commit_seconds: 60, chunk_seconds: 600, window_hours: 24, min_free_bytes: Bytes(512 << 20) }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cleaner {
+    pub interval_seconds: u32,
+    /// Percent of the whole machine above which expiry waits (never when space is short).
+    pub max_cpu_percent: f32,
+    /// Percent of time in iowait above which expiry waits.
+    pub max_io_wait: f32,
+}
+
+impl Default for Cleaner {
+    fn default() -> Self {
+        Self { interval_seconds: 60, max_cpu_percent: 90.0, max_io_wait: 40.0 }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// Until access control exists, `true` allows a loopback `listen` only.
+    pub enabled: bool,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Open HTTP connections per worker; more wait in the kernel's backlog.
+    pub connections_per_worker: usize,
+    /// Largest request body.
+    pub body_bytes: Bytes,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections_per_worker: 1024, body_bytes: Bytes(256 << 10) }
+    }
+}
+
+/// Size and rate of what is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quality {
+    /// 320×180, 150 kb/s.
+    Low,
+    /// 640×360, 350 kb/s.
+    #[default]
+    Sd,
+    /// 1280×720, 1.5 Mb/s; up to 1920×1080 at 2 Mb/s with `size`.
+    Hd,
+    /// The source's own bytes where the codec allows it.
+    Copy,
+}
+
+/// Whether to record sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Audio {
+    /// When the source has it.
+    #[default]
+    Auto,
+    Off,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Camera {
+    pub id: DeviceId,
+    /// What people call it; the id when empty.
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub area: String,
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    #[serde(default)]
+    pub quality: Quality,
+    /// Encoded size; the tier's when absent. Only with `hd`, up to 1920×1080.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<PictureSize>,
+    /// Frames per second to encode; the source's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fps: Option<u32>,
+    #[serde(default)]
+    pub audio: Audio,
+    pub source: Source,
+    #[serde(default)]
+    pub live: Live,
+}
+
+/// Overrides of `[hot]` for one camera.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Live {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments: Option<u32>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u32>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Camera {
+    pub fn display_name(&self) -> &str {
+        if self.name.is_empty() { self.id.as_str() } else { &self.name }
+    }
+}
+
+impl Settings {
+    pub fn camera(&self, id: &DeviceId) -> Option<&Camera> {
+        self.camera.iter().find(|camera| camera.id == *id)
+    }
+
+    fn duplicate_ids(&self) -> impl Iterator<Item = (usize, &DeviceId)> {
+        let mut seen = HashSet::new();
+        self.camera
+            .iter()
+            .enumerate()
+            .filter_map(move |(i, camera)| (!seen.insert(&camera.id)).then_some((i, &camera.id)))
+    }
+}

@@ -1,0 +1,256 @@
+//! The rules that types cannot hold, each with the path of its key, the value and what would be right.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::{Camera, Problem, Quality, Settings, Source, TestSource};
+
+impl Settings {
+    /// Every broken rule; empty = valid.
+    pub fn validate(&self) -> Vec<Problem> {
+        let mut out = Problems::default();
+        self.server_rules(&mut out);
+        self.archive_rules(&mut out);
+        for (i, id) in self.duplicate_ids() {
+            out.add(format!("camera[{i}].id"), id, "is used twice; ids must be unique");
+        }
+        if self.camera.len() > 64 {
+            out.add("camera".into(), &self.camera.len(), "at most 64 cameras run on one host");
+        }
+        for (i, camera) in self.camera.iter().enumerate() {
+            camera_rules(camera, &format!("camera[{i}]"), &self.storage.source_dirs, &mut out);
+        }
+        out.0
+    }
+
+    fn server_rules(&self, out: &mut Problems) {
+        let server = &self.server;
+        out.check(server.workers <= 64, "server.workers", &server.workers, "must be 0 (automatic) to 64");
+        out.check(
+            !self.auth.enabled || server.listen.ip().is_loopback(),
+            "server.listen",
+            &server.listen,
+            "access control has not landed yet: listen on 127.0.0.1, or set auth.enabled = false to open it to everyone",
+        );
+        let storage = &self.storage;
+        out.check(storage.root.is_absolute(), "storage.root", &storage.root, "must be an absolute path");
+        out.check(storage.hot.is_absolute(), "storage.hot", &storage.hot, "must be an absolute path");
+        out.check(
+            !storage.hot.starts_with(&storage.root) && !storage.root.starts_with(&storage.hot),
+            "storage.hot",
+            &storage.hot,
+            "must not lie inside storage.root, nor the other way round: one is RAM, the other a disk",
+        );
+        let hot = &self.hot;
+        out.check((3..=3600).contains(&hot.segments), "hot.segments", &hot.segments, "must be 3 to 3600");
+        out.check(hot.captures <= 10_000, "hot.captures", &hot.captures, "must be at most 10000");
+        out.check(hot.thumbnails <= 10_000, "hot.thumbnails", &hot.thumbnails, "must be at most 10000");
+        out.check(hot.device_bytes.0 >= 4 << 20, "hot.device_bytes", &hot.device_bytes, "must be at least 4MiB");
+        let capture = &self.capture;
+        for (path, fps) in
+            [("capture.captures_fps", capture.captures_fps), ("capture.thumbnails_fps", capture.thumbnails_fps)]
+        {
+            out.check((0.0..=30.0).contains(&fps), path, &fps, "must be 0 to 30 pictures per second");
+        }
+        let limits = &self.limits;
+        out.check(
+            (1..=100_000).contains(&limits.connections_per_worker),
+            "limits.connections_per_worker",
+            &limits.connections_per_worker,
+            "must be 1 to 100000",
+        );
+        out.check(limits.body_bytes.0 <= 16 << 20, "limits.body_bytes", &limits.body_bytes, "must be at most 16MiB");
+    }
+
+    fn archive_rules(&self, out: &mut Problems) {
+        let archive = &self.archive;
+        out.check(
+            (1..=600).contains(&archive.commit_seconds),
+            "archive.commit_seconds",
+            &archive.commit_seconds,
+            "must be 1 to 600",
+        );
+        out.check(
+            (2..=3600).contains(&archive.chunk_seconds) && 3600 % archive.chunk_seconds.max(1) == 0,
+            "archive.chunk_seconds",
+            &archive.chunk_seconds,
+            "must be 2 to 3600 and divide 3600, so that chunks line up with hours",
+        );
+        out.check(
+            archive.commit_seconds <= archive.chunk_seconds,
+            "archive.commit_seconds",
+            &archive.commit_seconds,
+            "must not exceed archive.chunk_seconds",
+        );
+        out.check(
+            (1..=24).contains(&archive.window_hours),
+            "archive.window_hours",
+            &archive.window_hours,
+            "must be 1 to 24",
+        );
+        let cleaner = &self.cleaner;
+        out.check(
+            (1..=3600).contains(&cleaner.interval_seconds),
+            "cleaner.interval_seconds",
+            &cleaner.interval_seconds,
+            "must be 1 to 3600",
+        );
+        for (path, percent) in
+            [("cleaner.max_cpu_percent", cleaner.max_cpu_percent), ("cleaner.max_io_wait", cleaner.max_io_wait)]
+        {
+            out.check((0.0..=100.0).contains(&percent), path, &percent, "must be 0 to 100 percent");
+        }
+    }
+}
+
+fn camera_rules(camera: &Camera, at: &str, source_dirs: &[PathBuf], out: &mut Problems) {
+    let text_ok = |text: &str| text.chars().count() <= 128 && !text.chars().any(char::is_control);
+    out.check(text_ok(&camera.name), format!("{at}.name"), &camera.name, "must be at most 128 printable characters");
+    out.check(text_ok(&camera.area), format!("{at}.area"), &camera.area, "must be at most 128 printable characters");
+    if let Some(fps) = camera.fps {
+        out.check((1..=120).contains(&fps), format!("{at}.fps"), &fps, "must be 1 to 120");
+    }
+    if let Some(size) = camera.size {
+        let fits = size.width <= 1920 && size.height <= 1080 && size.width % 2 == 0 && size.height % 2 == 0;
+        let tier = camera.quality == Quality::Hd;
+        out.check(
+            fits && tier,
+            format!("{at}.size"),
+            &size,
+            "needs quality = \"hd\", even numbers and at most 1920x1080",
+        );
+    }
+    if let Some(segments) = camera.live.segments {
+        out.check((3..=3600).contains(&segments), format!("{at}.live.segments"), &segments, "must be 3 to 3600");
+    }
+    source_rules(&camera.source, &format!("{at}.source"), source_dirs, out);
+}
+
+fn source_rules(source: &Source, at: &str, source_dirs: &[PathBuf], out: &mut Problems) {
+    match source {
+        Source::Test(test) => test_rules(test, at, out),
+        Source::File(file) => path_rules(&file.path, &format!("{at}.path"), source_dirs, out),
+        Source::Replay(replay) => {
+            path_rules(&replay.dir, &format!("{at}.dir"), source_dirs, out);
+            out.check(
+                (0.01..=1000.0).contains(&replay.speed),
+                format!("{at}.speed"),
+                &replay.speed,
+                "must be 0.01 to 1000",
+            );
+        }
+        Source::Rtsp(rtsp) => url_rules(&rtsp.url, &["rtsp://", "rtsps://"], &format!("{at}.url"), out),
+        Source::Http(http) => url_rules(&http.url, &["http://", "https://"], &format!("{at}.url"), out),
+        Source::V4l2(v4l2) => {
+            let device = v4l2.path.starts_with("/dev") && is_plain(&v4l2.path);
+            out.check(device, format!("{at}.path"), &v4l2.path, "must be a device node below /dev");
+            if let Some(format) = &v4l2.format {
+                out.check(
+                    is_word(format),
+                    format!("{at}.format"),
+                    format,
+                    "must be a pixel format or codec name like mjpeg",
+                );
+            }
+            if let Some(audio) = &v4l2.audio {
+                let known = audio.strip_prefix("alsa:").or_else(|| audio.strip_prefix("pulse:"));
+                let fine = known.is_some_and(|name| !name.is_empty() && !name.starts_with('-') && is_printable(name));
+                out.check(fine, format!("{at}.audio"), audio, "must be alsa:DEVICE or pulse:SOURCE");
+            }
+        }
+        Source::Screen(screen) => {
+            let display = &screen.display;
+            let fine = display.contains(':')
+                && !display.starts_with('-')
+                && display.chars().all(|c| c.is_ascii_alphanumeric() || ":.+,-_".contains(c));
+            out.check(fine, format!("{at}.display"), display, "must be an X11 display like :0 or :0.0+10,20");
+        }
+    }
+}
+
+fn test_rules(test: &TestSource, at: &str, out: &mut Problems) {
+    let known = TestSource::PATTERNS.contains(&test.pattern.as_str());
+    out.check(
+        known,
+        format!("{at}.pattern"),
+        &test.pattern,
+        format!("must be one of {}", TestSource::PATTERNS.join(", ")),
+    );
+    out.check(test.tone <= 20_000, format!("{at}.tone"), &test.tone, "must be 0 (no sound) to 20000 Hz");
+    let day = 86_400.0;
+    out.check((0.0..=day).contains(&test.period), format!("{at}.period"), &test.period, "must be 0 to 86400 seconds");
+    for (name, spells) in [("black", &test.black), ("freeze", &test.freeze), ("silence", &test.silence)] {
+        for (i, [from, to]) in spells.iter().enumerate() {
+            let fine = (0.0..=day).contains(from) && (0.0..=day).contains(to) && from < to;
+            out.check(fine, format!("{at}.{name}[{i}]"), &[from, to], "must be [from, to] in seconds with from < to");
+        }
+    }
+}
+
+fn path_rules(path: &Path, at: &str, source_dirs: &[PathBuf], out: &mut Problems) {
+    out.check(path.is_absolute() && is_plain(path), at, &path, "must be an absolute path without '..'");
+    let inside = source_dirs.is_empty() || source_dirs.iter().any(|dir| path.starts_with(dir));
+    out.check(inside, at, &path, "must lie below one of storage.source_dirs");
+}
+
+fn url_rules(url: &str, schemes: &[&str], at: &str, out: &mut Problems) {
+    let lower = url.to_ascii_lowercase();
+    let rest = schemes.iter().find_map(|scheme| lower.strip_prefix(scheme));
+    // FFmpeg reads options after '|' and our builder writes one URL per argument: neither character has a use in a host.
+    let fine =
+        rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) && is_printable(url) && !url.contains('|');
+    out.check(
+        fine && url.len() <= 2048,
+        at,
+        &redact(url),
+        format!("must be a URL that starts with {}", schemes.join(" or ")),
+    );
+}
+
+/// A URL without its user and password, for messages and logs.
+pub fn redact(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..authority].rfind('@') {
+        Some(at) => format!("{scheme}://***@{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+fn is_plain(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
+        && path.to_str().is_some_and(|text| !text.chars().any(char::is_control))
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 32 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn is_printable(text: &str) -> bool {
+    text.chars().all(|c| !c.is_control() && !c.is_whitespace())
+}
+
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, path: String, value: &dyn std::fmt::Debug, rule: impl Into<String>) {
+        self.0.push(Problem::new(path, Some(value), rule));
+    }
+
+    fn check(&mut self, fine: bool, path: impl Into<String>, value: &dyn std::fmt::Debug, rule: impl Into<String>) {
+        if !fine {
+            self.add(path.into(), value, rule);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_shown_without_passwords() {
+        assert_eq!(redact("rtsp://admin:p@ss@10.0.0.2:554/a@b"), "rtsp://***@10.0.0.2:554/a@b");
+        assert_eq!(redact("rtsp://10.0.0.2/live"), "rtsp://10.0.0.2/live");
+    }
+}
