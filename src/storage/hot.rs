@@ -82,7 +82,7 @@ pub struct HotStatus {
     pub quota_bytes: u64,
     pub newest_segment_age_seconds: Option<f64>,
     pub newest_picture_age_seconds: Option<f64>,
-    /// Uncommitted segments had to go since the device last had none too many.
+    /// Uncommitted segments had to go, and the commits have not caught up since.
     pub losing: bool,
 }
 
@@ -334,11 +334,11 @@ impl HotDevice {
             let count = books.limits.segments;
             let Some(live) = books.live.as_mut() else { return };
             live.keep(count);
+            if !live.take_changed() {
+                return;
+            }
             (live.playlist(), live.state())
         };
-        if self.live.load().etag == playlist.etag {
-            return;
-        }
         self.live.store(Arc::new(playlist));
         if let Some(state) = state {
             self.write_live_state(&state);
