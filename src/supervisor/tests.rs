@@ -296,7 +296,7 @@ async fn a_hang_replaces_the_tree_on_a_fresh_arbiter() {
     let house = House::start().await;
     house.a.stages[MERGER].try_send(Do::Hang).unwrap();
     assert_eq!(house.exit_before("device/a", 2).await, Exit::Hang("device/a/merger".into()));
-    house.exit_before("device/a/merger", 2).await;
+    assert_eq!(house.exit_before("device/a/merger", 2).await, Exit::Hang("device/a/merger".into()));
     house.until("device/a/archiver", |node| node.generation == 2).await;
     house.a.stages[MERGER].send(Do::Work, Duration::from_secs(5)).await.unwrap();
     let diary = house.a.diary();

@@ -46,6 +46,9 @@ pub struct Node {
     /// Starts after the first one.
     pub restarts: u64,
     pub last_exit: Option<LastExit>,
+    /// The generation that `last_exit` tells of.
+    #[serde(skip)]
+    pub(super) exit_generation: u64,
 }
 
 /// All nodes, in the order of their names. Reads take no lock; changes are rare (transitions only).
@@ -110,10 +113,14 @@ impl StateBoard {
         self.of_generation(name, generation, |node| node.state = state)
     }
 
+    /// How that generation ended. The first fault stands: after a hang, its keeper may yet say "stopped".
     pub(super) fn ended(&self, name: &str, generation: u64, exit: &Exit, at: Utc90k, state: NodeState) -> bool {
         self.of_generation(name, generation, |node| {
             node.state = state;
-            node.last_exit = Some(LastExit { exit: exit.clone(), at: at.rfc3339() });
+            if node.exit_generation != generation || !exit.is_wanted() {
+                node.exit_generation = generation;
+                node.last_exit = Some(LastExit { exit: exit.clone(), at: at.rfc3339() });
+            }
         })
     }
 
@@ -142,6 +149,7 @@ fn entry<'a>(nodes: &'a mut BTreeMap<String, Node>, name: &str) -> &'a mut Node 
         generation: 0,
         restarts: 0,
         last_exit: None,
+        exit_generation: 0,
     })
 }
 
@@ -182,6 +190,19 @@ mod tests {
         board.next_generation("load");
         assert!(!board.set("load", old, NodeState::Failed));
         assert_eq!(board.node("load").unwrap().state, NodeState::Running);
+    }
+
+    #[test]
+    fn a_fault_is_not_hidden_by_the_stop_after_it() {
+        let board = StateBoard::new();
+        let at = Utc90k::default();
+        let generation = board.next_generation("load");
+        for exit in [Exit::Stopped, Exit::Hang("load".into()), Exit::Stopped] {
+            board.ended("load", generation, &exit, at, NodeState::Stopped);
+        }
+        assert_eq!(board.node("load").unwrap().last_exit.unwrap().exit, Exit::Hang("load".into()));
+        board.ended("load", board.next_generation("load"), &Exit::Stopped, at, NodeState::Stopped);
+        assert_eq!(board.node("load").unwrap().last_exit.unwrap().exit, Exit::Stopped);
     }
 
     #[test]
