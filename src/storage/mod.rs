@@ -1,2 +1,3 @@
 //! storage
 pub mod layout;
+pub mod volume;
