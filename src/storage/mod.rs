@@ -1,3 +1,2 @@
 //! storage
 pub mod layout;
-pub mod volume;
