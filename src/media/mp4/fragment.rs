@@ -1,14 +1,15 @@
 //! One GOP as `moof` + `mdat` (ISO/IEC 14496-12 §8.8): built here, parsed again in [`super::moof`].
 
-use std::{ops::Range, sync::LazyLock};
-
-use memchr::memmem::Finder;
+use std::ops::Range;
 
 use crate::{
     error::{Error, Kind, Result},
-    media::mp4::{
-        bytes::{Put, put_u32_at},
-        table::{Run, Sample},
+    media::{
+        annexb::nal_units,
+        mp4::{
+            bytes::{Put, put_u32_at},
+            table::{Run, Sample},
+        },
     },
 };
 
@@ -221,20 +222,12 @@ fn samples<'a>(run: Option<&TrackRun<'a>>) -> impl Iterator<Item = Result<&'a [u
     })
 }
 
-/// Annex B (ITU-T H.264 / H.265 Annex B) to 4-byte lengths. Trailing zeros of a NAL unit are padding and go.
-fn put_nal_units(out: &mut Vec<u8>, annex_b: &[u8]) -> Result<()> {
-    static START_CODE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&[0, 0, 1]));
+/// Annex B to 4-byte lengths (ISO/IEC 14496-15 §4.3.3). Nothing is dropped: SPS and PPS stay in-band.
+fn put_nal_units(out: &mut Vec<u8>, sample: &[u8]) -> Result<()> {
     let before = out.len();
-    let mut rest = START_CODE.find(annex_b).and_then(|at| annex_b.get(at + 3..)).unwrap_or(&[]);
-    while !rest.is_empty() {
-        let next = START_CODE.find(rest);
-        let unit = rest.get(..next.unwrap_or(rest.len())).unwrap_or(rest);
-        let unit = unit.get(..unit.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)).unwrap_or(unit);
-        if !unit.is_empty() {
-            out.u32(u32::try_from(unit.len()).map_err(|_| too_big())?);
-            out.bytes(unit);
-        }
-        rest = next.and_then(|at| rest.get(at + 3..)).unwrap_or(&[]);
+    for unit in nal_units(sample).filter_map(|range| sample.get(range)) {
+        out.u32(u32::try_from(unit.len()).map_err(|_| too_big())?);
+        out.bytes(unit);
     }
     if out.len() == before {
         return Err(Error::new(Kind::Corrupt, "a video sample without a NAL unit"));

@@ -18,10 +18,13 @@ const UUID: &[u8; 16] = b"capstan chunk v1";
 const VERSION: u32 = 1;
 /// Longest codecs string kept; `hvc1.2.4.L153.B0,mp4a.40.29` needs 28.
 const CODECS_MAX: usize = 63;
+/// Enough of a file for [`head`], bytes.
+pub const HEAD_READ: usize = 4096;
 /// Whole box: small enough that ftyp (32), the moov's header (8) and it share the first sector.
 pub(crate) const IDENTITY_LEN: usize = 300;
 /// Where the box starts in a file, and where in the whole moov.
 pub(crate) const IDENTITY_AT: usize = 40;
+const _: () = assert!(IDENTITY_AT + IDENTITY_LEN <= 512, "the identity shares the first sector");
 
 /// A chunk as its first 4 KiB tell it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,11 +184,6 @@ mod tests {
             broken[at] ^= 0x10;
             assert_eq!(parse(&broken), None, "byte {at}");
         }
-    }
-
-    #[test]
-    fn the_identity_shares_the_first_sector() {
-        assert!(IDENTITY_AT + IDENTITY_LEN <= 512);
     }
 
     /// A torn seal leaves the sealed part filled in below a moov that is still `moov`.

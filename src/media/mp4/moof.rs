@@ -129,14 +129,10 @@ mod tests {
 
     fn encode(video: &[(u32, i32, bool)], audio: &[u32]) -> Encoded {
         let es = [0, 0, 1, 0x65, 1, 2, 3];
-        let video: Vec<_> = video
-            .iter()
-            .map(|&(duration, cts, sync)| OutSample { duration, cts, sync, data: 0..es.len() })
-            .collect();
-        let audio: Vec<_> = audio
-            .iter()
-            .map(|&duration| OutSample { duration, cts: 0, sync: true, data: 3..es.len() })
-            .collect();
+        let video: Vec<_> =
+            video.iter().map(|&(duration, cts, sync)| OutSample { duration, cts, sync, data: 0..es.len() }).collect();
+        let audio: Vec<_> =
+            audio.iter().map(|&duration| OutSample { duration, cts: 0, sync: true, data: 3..es.len() }).collect();
         let fragment = Fragment {
             video: (!video.is_empty()).then_some(TrackRun { base: 1 << 40, samples: &video, es: &es }),
             audio: (!audio.is_empty()).then_some(TrackRun { base: 5, samples: &audio, es: &es }),

@@ -79,6 +79,11 @@ pub fn shallow<R: ReadAt + ?Sized>(source: &R, from: u64, len: u64) -> io::Resul
     Scanner::new(source, from, len, SHALLOW_PIECE, false).run()
 }
 
+/// CRC32C of a range; None when it is not all there.
+pub fn crc<R: ReadAt + ?Sized>(source: &R, from: u64, to: u64) -> io::Result<Option<u32>> {
+    Window::new(source, to, PIECE).crc(from, to, 0)
+}
+
 struct Scanner<'a, R: ?Sized> {
     window: Window<'a, R>,
     is_deep: bool,
@@ -106,7 +111,7 @@ impl<'a, R: ReadAt + ?Sized> Scanner<'a, R> {
             self.take(piece)?;
         }
         // What no mark vouches for must prove itself.
-        self.inspect_batch()?;
+        self.inspect_batch(u64::MAX)?;
         Ok(self.pieces)
     }
 
@@ -120,34 +125,33 @@ impl<'a, R: ReadAt + ?Sized> Scanner<'a, R> {
             self.at = end;
             return Ok(());
         };
-        let is_good = !self.is_deep || self.vouches(offset, &mark)?;
-        if !is_good {
-            self.inspect_batch()?;
-        }
-        self.pieces.push(Piece::Mark { offset, mark, is_good });
+        let vouched_from = if self.is_deep { self.vouched_from(offset, &mark)? } else { Some(self.batch_start) };
+        self.inspect_batch(vouched_from.unwrap_or(offset))?;
+        self.pieces.push(Piece::Mark { offset, mark, is_good: vouched_from.is_some() });
         self.at = end;
         (self.batch_start, self.batch_crc, self.batch_first) = (end, 0, self.pieces.len());
         Ok(())
     }
 
-    fn vouches(&mut self, offset: u64, mark: &Mark) -> io::Result<bool> {
-        if offset.checked_sub(mark.batch_len) == Some(self.batch_start) {
-            return Ok(self.batch_crc == mark.batch_crc);
-        }
-        // The mark before was lost, or covers were laid: then the batch is some tail of what was seen since.
+    /// Start of the bytes that the mark at `offset` proves whole; None when they are not what they were.
+    fn vouched_from(&mut self, offset: u64, mark: &Mark) -> io::Result<Option<u64>> {
+        // Later than the batch's start when damage took the mark before.
         let Some(start) = offset.checked_sub(mark.batch_len).filter(|start| *start >= self.batch_start) else {
-            return Ok(false);
+            return Ok(None);
         };
-        Ok(self.window.crc(start, offset, 0)? == Some(mark.batch_crc))
+        let crc = if start == self.batch_start { Some(self.batch_crc) } else { self.window.crc(start, offset, 0)? };
+        Ok((crc == Some(mark.batch_crc)).then_some(start))
     }
 
-    /// Looks into each fragment since the last mark.
-    fn inspect_batch(&mut self) -> io::Result<()> {
+    /// Looks into each fragment since the last mark that begins before `vouched_from`.
+    fn inspect_batch(&mut self, vouched_from: u64) -> io::Result<()> {
         if !self.is_deep {
             return Ok(());
         }
         for piece in self.pieces.iter_mut().skip(self.batch_first) {
-            if let Piece::Fragment(fragment) = piece {
+            if let Piece::Fragment(fragment) = piece
+                && fragment.offset < vouched_from
+            {
                 fragment.is_sane = is_sane(&mut self.window, fragment)?;
             }
         }
@@ -199,6 +203,7 @@ impl<'a, R: ReadAt + ?Sized> Scanner<'a, R> {
         let first = self.at + 8;
         let mut from = first;
         while let Some(bytes) = self.window.some(from, PIECE as u64)? {
+            // Both lie behind the start of their box: its type at 4, a mark's magic at 8.
             let moof = MOOF.find(bytes).map(|at| (at, 4));
             let mark = MARK.find(bytes).map(|at| (at, 8));
             let piece_len = bytes.len() as u64;
@@ -208,7 +213,7 @@ impl<'a, R: ReadAt + ?Sized> Scanner<'a, R> {
                 continue;
             };
             let hit = from + hit as u64;
-            let start = hit.saturating_sub(back + if back == 8 { 0 } else { 0 });
+            let start = hit.saturating_sub(back);
             if start >= first && matches!(self.piece_at(start)?, Some(Piece::Fragment(_) | Piece::Mark { .. })) {
                 return Ok(start);
             }

@@ -56,6 +56,51 @@ pub struct TrackTable {
     shown_until: u64,
 }
 
+/// Sample tables of a chunk; both empty in the init moov.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    pub video: TrackTable,
+    pub audio: TrackTable,
+    /// Holes of more than 500 ms in the video, or in the audio of a chunk without video.
+    pub gaps: u32,
+}
+
+impl Tables {
+    /// Why these runs cannot follow what is there, if they cannot.
+    pub fn check(&self, video: &Run, audio: &Run) -> Result<()> {
+        self.video.check(video).and_then(|()| self.audio.check(audio))
+    }
+
+    /// Adds runs that passed [`Self::check`]. `gap_rate`: ticks a second of the track that tells gaps (video if there is
+    /// any, else audio).
+    pub fn push(&mut self, video: &Run, audio: &Run, has_video: bool, audio_rate: u32) {
+        let (table, run, rate) =
+            if has_video { (&self.video, video, 90_000) } else { (&self.audio, audio, u64::from(audio_rate)) };
+        let is_gap = !table.is_empty() && !run.samples.is_empty() && run.base > table.end() + rate / 2;
+        self.gaps += u32::from(is_gap);
+        self.video.push(video);
+        self.audio.push(audio);
+    }
+
+    pub fn snapshot(&self) -> TablesSnapshot {
+        TablesSnapshot { video: self.video.snapshot(), audio: self.audio.snapshot(), gaps: self.gaps }
+    }
+
+    /// Forgets everything after `snapshot`.
+    pub fn restore(&mut self, snapshot: &TablesSnapshot) {
+        self.video.restore(&snapshot.video);
+        self.audio.restore(&snapshot.audio);
+        self.gaps = snapshot.gaps;
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct TablesSnapshot {
+    video: Snapshot,
+    audio: Snapshot,
+    gaps: u32,
+}
+
 /// How long the tables were, so that an uncommitted tail can be forgotten again.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {

@@ -29,6 +29,20 @@ impl ReadAt for Vec<u8> {
     }
 }
 
+/// Fills `into` as far as the source reaches; returns how many bytes were there.
+pub fn read_full<R: ReadAt + ?Sized>(source: &R, into: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(space) = into.get_mut(filled..).filter(|space| !space.is_empty()) {
+        match source.read_at(space, offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 /// A sliding view of `source`, which ends at `len` whatever the file holds beyond.
 pub(crate) struct Window<'a, R: ?Sized> {
     source: &'a R,
@@ -60,13 +74,16 @@ impl<'a, R: ReadAt + ?Sized> Window<'a, R> {
         Ok(skip.and_then(|skip| self.held.get(skip..skip.checked_add(count)?)))
     }
 
-    /// Between 1 and `count` bytes at `offset`, as many as one read yields; None at the end.
+    /// Between 1 and `count` bytes at `offset`, those at hand if there are any; None at the end.
     pub fn some(&mut self, offset: u64, count: u64) -> io::Result<Option<&[u8]>> {
-        let count = count.min(self.len.saturating_sub(offset)).min(self.piece as u64) as usize;
+        let count = count.min(self.len.saturating_sub(offset)).min(self.piece as u64);
+        let held_end = self.start + self.held.len() as u64;
+        let at_hand = if offset >= self.start { held_end.saturating_sub(offset) } else { 0 };
+        let count = if at_hand > 0 { count.min(at_hand) } else { count };
         if count == 0 {
             return Ok(None);
         }
-        self.get(offset, count)
+        self.get(offset, count as usize)
     }
 
     /// CRC32C of the bytes from `from` to `to`, continuing `crc`. None when they are not all there.
@@ -87,18 +104,13 @@ impl<'a, R: ReadAt + ?Sized> Window<'a, R> {
         let wanted = (self.len - offset).min(count.max(self.piece) as u64) as usize;
         self.held.resize(wanted, 0);
         self.start = offset;
-        let mut filled = 0;
-        while let Some(space) = self.held.get_mut(filled..).filter(|space| !space.is_empty()) {
-            match self.source.read_at(space, offset + filled as u64) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.held.clear();
-                    return Err(error);
-                }
+        let filled = match read_full(self.source, &mut self.held, offset) {
+            Ok(filled) => filled,
+            Err(error) => {
+                self.held.clear();
+                return Err(error);
             }
-        }
+        };
         // The file is shorter than it was said to be: the missing bytes are not there, not zero.
         self.held.truncate(filled);
         Ok(())
