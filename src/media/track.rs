@@ -101,9 +101,7 @@ impl AudioConfig {
 
     /// 90 kHz ticks of `frames` whole frames, rounded to nearest: never adds up an error over a long run.
     pub fn frames_90k(&self, frames: u64) -> i64 {
-        let rate = u128::from(self.sample_rate.max(1));
-        let ticks = u128::from(frames) * u128::from(self.samples_per_frame) * TICKS_PER_SECOND as u128;
-        i64::try_from((ticks + rate / 2) / rate).unwrap_or(i64::MAX)
+        frames_90k(frames, self.samples_per_frame, self.sample_rate)
     }
 }
 
@@ -159,3 +157,10 @@ impl Segment {
 
 /// 25 pictures a second, where nothing tells: halfway between the usual 24 and 30.
 pub(super) const DEFAULT_FRAME_90K: i64 = TICKS_PER_SECOND / 25;
+
+/// 90 kHz ticks of `frames` audio frames, rounded to nearest.
+pub(super) fn frames_90k(frames: u64, samples_per_frame: u32, sample_rate: u32) -> i64 {
+    let rate = u128::from(sample_rate.max(1));
+    let ticks = u128::from(frames) * u128::from(samples_per_frame) * TICKS_PER_SECOND as u128;
+    i64::try_from((ticks + rate / 2) / rate).unwrap_or(i64::MAX)
+}
