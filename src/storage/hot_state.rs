@@ -168,7 +168,7 @@ impl State {
                 None => {}
             }
         }
-        self.losing &= self.segments.values().any(|held| held.stage != Stage::Done);
+        self.losing &= self.uncommitted_bytes() > self.limits.shed_above_bytes() / 2;
     }
 
     pub fn commit_up_to(&mut self, upto: SegmentKey) {

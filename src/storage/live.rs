@@ -69,6 +69,7 @@ pub struct LiveList {
     /// Number of the segment that comes next.
     next_sequence: u64,
     discontinuities: u64,
+    changed: bool,
 }
 
 impl LiveList {
@@ -96,6 +97,7 @@ impl LiveList {
             }
         }
         list.last = Some(last);
+        list.changed = true;
         list.next_sequence = state.next_sequence;
         list.discontinuities = state.discontinuities;
         for (key, timing) in new {
@@ -115,6 +117,11 @@ impl LiveList {
         })
     }
 
+    /// True once after each change: the playlist must be written anew.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
     /// Lists a new segment. One older than the newest listed comes too late for viewers and is not listed.
     pub fn push(&mut self, key: SegmentKey, timing: Timing) {
         if self.last.is_some_and(|last| key <= last) {
@@ -132,13 +139,16 @@ impl LiveList {
         let start = follows.unwrap_or(by_arrival);
         self.entries.push_back(Entry { key, timing, discontinuity, start, dated: follows.is_none() });
         self.last = Some(key);
+        self.changed = true;
         self.next_sequence += 1;
         self.discontinuities += u64::from(discontinuity);
     }
 
     /// Keeps the newest `count`.
     pub fn keep(&mut self, count: usize) {
-        self.entries.drain(..self.entries.len().saturating_sub(count));
+        let over = self.entries.len().saturating_sub(count);
+        self.changed |= over > 0;
+        self.entries.drain(..over);
     }
 
     /// Takes a segment off the list and everything before it, so that numbers stay contiguous. True if it was listed.
@@ -146,6 +156,7 @@ impl LiveList {
         match self.entries.binary_search_by_key(&key, |entry| entry.key) {
             Ok(at) => {
                 self.entries.drain(..=at);
+                self.changed = true;
                 true
             }
             Err(_) => false,
