@@ -184,11 +184,8 @@ impl Lanes {
         let ticks = |time_90k: i64| rescale(time_90k, rate, TICKS_PER_SECOND);
         let shown = shown.map(|(from, until)| (ticks(from), ticks(until)));
         let silence = aac::silent_frame(config).filter(|_| shown.is_some()).map(|bytes| {
-            let track = track.get_or_insert_with(|| AudioTrack {
-                config: config.clone(),
-                samples: Vec::new(),
-                es: Vec::new(),
-            });
+            let track =
+                track.get_or_insert_with(|| AudioTrack { config: config.clone(), samples: Vec::new(), es: Vec::new() });
             let from = track.es.len();
             track.es.extend_from_slice(bytes);
             from..track.es.len()

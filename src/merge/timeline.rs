@@ -177,8 +177,7 @@ impl Timeline {
         let chunk = self.chunk.as_mut()?;
         let last_video = piece.video.as_ref().and_then(|track| track.samples.last()).map(|sample| sample.dts_90k);
         let last_audio = piece.audio.as_ref().and_then(|track| track.samples.last()).map(|sample| sample.pts_90k);
-        let mark =
-            MarkInfo { last: piece.key, last_dts_90k: [last_video, last_audio], offset_90k: piece.offset_90k };
+        let mark = MarkInfo { last: piece.key, last_dts_90k: [last_video, last_audio], offset_90k: piece.offset_90k };
         let fragments = chunk.lay(&mut piece, next_dts_90k);
         let video_es = piece.video.map(|track| track.es).unwrap_or_default();
         let audio_es = piece.audio.map(|track| track.es).unwrap_or_default();
@@ -479,3 +478,6 @@ fn split_at_resets(mut segment: Segment) -> Vec<Segment> {
     parts.extend(split_at_resets(rest));
     parts
 }
+
+#[cfg(test)]
+mod tests;
