@@ -9,6 +9,9 @@
 
 pub mod anchor;
 pub mod chunk;
+pub mod committer;
+pub mod epoch;
 pub mod lay;
+pub mod plan;
 pub mod recover;
 pub mod timeline;
