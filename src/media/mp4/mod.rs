@@ -10,11 +10,25 @@
 //! D-16   hole                                     at sealing: 'mdat' with largesize, to the end
 //! D      [moof mdat]* mark …                      one fragment per GOP; a mark after each commit
 //! ```
+//!
+//! Each box is written and read in one place: [`identity`], [`head`] (both moovs), [`tracks`], [`table`], [`fragment`]
+//! and `moof`, [`mark`]. [`scan`] finds out what a file holds after damage, [`seal`] lays out the sealed file.
 
+mod bytes;
 pub mod fragment;
+pub mod head;
 pub mod identity;
 pub mod mark;
+mod moof;
+pub mod salvage;
+pub mod scan;
+pub mod seal;
+pub mod table;
+pub mod tracks;
+pub mod verify;
+mod window;
 
 pub use fragment::{Fragment, OutSample, TrackRun};
-pub use identity::ChunkMeta;
+pub use identity::{ChunkMeta, SealedMeta, head};
 pub use mark::MarkInfo;
+pub use window::{ReadAt, read_full};

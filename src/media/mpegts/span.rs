@@ -78,11 +78,12 @@ fn starts_with_sync(pes: &Pes, codec: VideoCodec) -> bool {
     pes.units.iter().find_map(first).unwrap_or(false)
 }
 
-/// The usual step between presentation times: median of the sorted differences, blind to reordering.
+/// The usual step between presentation times, blind to reordering: the lower median, because a picture whose neighbour
+/// lies beyond the cut makes a step too long, never too short.
 fn frame_90k(times: &[i64]) -> Option<i64> {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
     let mut steps: Vec<i64> = sorted.iter().zip(sorted.iter().skip(1)).map(|(a, b)| b - a).filter(|s| *s > 0).collect();
-    let middle = steps.len() / 2;
-    (middle < steps.len()).then(|| *steps.select_nth_unstable(middle).1)
+    let middle = steps.len().checked_sub(1)? / 2;
+    Some(*steps.select_nth_unstable(middle).1)
 }
