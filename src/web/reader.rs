@@ -111,7 +111,10 @@ fn read_fully(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> 
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::{
+        io::Write,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
     use futures_util::FutureExt;
 
@@ -142,9 +145,19 @@ mod tests {
         }
         let gate = Arc::new(std::sync::RwLock::new(()));
         let closed = gate.write().unwrap();
-        let stalled = |gate: Arc<std::sync::RwLock<()>>| -> Job { Box::new(move || drop(gate.read())) };
-        let taken = (0..).take_while(|_| readers.queue.try_send(stalled(Arc::clone(&gate))).is_ok()).count();
-        assert!((QUEUE..=QUEUE + THREADS).contains(&taken), "{taken}");
+        let inside = Arc::new(AtomicUsize::new(0));
+        let stalled = || -> Job {
+            let (gate, inside) = (Arc::clone(&gate), Arc::clone(&inside));
+            Box::new(move || {
+                inside.fetch_add(1, Ordering::SeqCst);
+                drop(gate.read());
+            })
+        };
+        (0..THREADS).for_each(|_| readers.queue.try_send(stalled()).expect("the queue was empty"));
+        while inside.load(Ordering::SeqCst) < THREADS {
+            thread::yield_now();
+        }
+        (0..QUEUE).for_each(|i| readers.queue.try_send(stalled()).unwrap_or_else(|_| panic!("{i} wait")));
         let refused = readers.run(|| ()).now_or_never().expect("refused at once");
         assert_eq!(refused.map_err(|error| error.kind()), Err(io::ErrorKind::WouldBlock));
         drop(closed);
