@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::storage::HotFacts;
+
 /// One line of the doctor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
@@ -35,7 +37,7 @@ pub type Verdict = Result<String, String>;
 /// What is known about the host at one moment.
 #[derive(Clone, Debug)]
 pub struct HostFacts {
-    pub hot: HotFacts,
+    pub hot: HotSide,
     pub archive: ArchiveFacts,
     /// First line of `ffmpeg -version`, or why there is none.
     pub ffmpeg: Verdict,
@@ -44,19 +46,12 @@ pub struct HostFacts {
 }
 
 #[derive(Clone, Debug)]
-pub struct HotFacts {
+pub struct HotSide {
     pub path: PathBuf,
     /// None: the folder cannot be read.
-    pub space: Option<HotSpace>,
+    pub space: Option<HotFacts>,
     /// Sum of the byte quotas of all enabled devices.
     pub quota_bytes: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HotSpace {
-    pub tmpfs: bool,
-    pub total_bytes: u64,
-    pub used_bytes: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -71,8 +66,7 @@ pub struct ArchiveFacts {
 #[derive(Clone, Debug)]
 pub struct ActorFacts {
     pub name: String,
-    /// As `/api/host/state` shows it.
-    pub state: String,
+    /// It fails so often that it is tried again only rarely.
     pub failed: bool,
 }
 
@@ -130,18 +124,21 @@ pub fn healthy(checks: &[Check]) -> bool {
     checks.iter().all(|check| check.ok)
 }
 
-fn hot(hot: &HotFacts) -> Verdict {
+fn hot(hot: &HotSide) -> Verdict {
     let path = hot.path.display();
     let Some(space) = hot.space else { return Err(format!("{path} cannot be read; `capstan hot setup` makes it")) };
-    if !space.tmpfs {
+    if !space.is_tmpfs {
         return Err(format!("{path} is not tmpfs: recording there would wear out the disk; run `capstan hot setup`"));
     }
-    let percent = space.used_bytes * 100 / space.total_bytes.max(1);
-    let told = format!("{path} is tmpfs, {percent} % of {} used", bytes(space.total_bytes));
-    if hot.quota_bytes > space.total_bytes {
+    if space.size_bytes == 0 {
+        return Ok(format!("{path} is tmpfs without a limit"));
+    }
+    let percent = space.size_bytes.saturating_sub(space.free_bytes) * 100 / space.size_bytes;
+    let told = format!("{path} is tmpfs, {percent} % of {} used", bytes(space.size_bytes));
+    if hot.quota_bytes > space.size_bytes {
         return Err(format!(
             "{path} has {} but the devices' quotas add up to {}; run `capstan hot setup`",
-            bytes(space.total_bytes),
+            bytes(space.size_bytes),
             bytes(hot.quota_bytes)
         ));
     }
@@ -163,9 +160,12 @@ fn free_space(archive: &ArchiveFacts) -> Verdict {
 }
 
 fn actors(actors: &[ActorFacts]) -> Verdict {
-    let failed: Vec<String> =
-        actors.iter().filter(|actor| actor.failed).map(|actor| format!("{} is {}", actor.name, actor.state)).collect();
-    if failed.is_empty() { Ok(format!("{} actors run", actors.len())) } else { Err(failed.join(", ")) }
+    let failed: Vec<&str> = actors.iter().filter(|actor| actor.failed).map(|actor| actor.name.as_str()).collect();
+    if failed.is_empty() {
+        Ok(format!("{} actors run", actors.len()))
+    } else {
+        Err(format!("failed again and again: {}", failed.join(", ")))
+    }
 }
 
 fn recorder(device: &DeviceFacts) -> Verdict {
@@ -270,9 +270,9 @@ mod tests {
 
     fn host() -> HostFacts {
         HostFacts {
-            hot: HotFacts {
+            hot: HotSide {
                 path: "/run/capstan".into(),
-                space: Some(HotSpace { tmpfs: true, total_bytes: 1 << 30, used_bytes: 1 << 28 }),
+                space: Some(HotFacts { is_tmpfs: true, size_bytes: 1 << 30, free_bytes: 3 << 28 }),
                 quota_bytes: 800 << 20,
             },
             archive: ArchiveFacts {
@@ -282,7 +282,7 @@ mod tests {
                 min_free_bytes: 512 << 20,
             },
             ffmpeg: Ok("ffmpeg version 5.1".into()),
-            actors: vec![ActorFacts { name: "cam/merger".into(), state: "running".into(), failed: false }],
+            actors: vec![ActorFacts { name: "device/cam/merger".into(), failed: false }],
             devices: vec![well()],
         }
     }
@@ -312,8 +312,8 @@ mod tests {
     #[test]
     fn the_host_is_judged() {
         check(|f| f.hot.space = None, &[("hot", "hot setup")]);
-        check(|f| f.hot.space = f.hot.space.map(|s| HotSpace { tmpfs: false, ..s }), &[("hot", "not tmpfs")]);
-        check(|f| f.hot.space = f.hot.space.map(|s| HotSpace { used_bytes: 950 << 20, ..s }), &[("hot", "92 %")]);
+        check(|f| f.hot.space = f.hot.space.map(|s| HotFacts { is_tmpfs: false, ..s }), &[("hot", "not tmpfs")]);
+        check(|f| f.hot.space = f.hot.space.map(|s| HotFacts { free_bytes: 74 << 20, ..s }), &[("hot", "92 %")]);
         check(|f| f.hot.quota_bytes = 2 << 30, &[("hot", "2.0 GiB")]);
         check(|f| f.archive.volume = Err("is read-only".into()), &[("archive", "read-only")]);
         check(|f| f.archive.free_bytes = 1 << 20, &[("free_space", "1.0 MiB free")]);

@@ -90,8 +90,8 @@ impl Drop for ControlServer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         // Wakes the thread out of accept(); without it the thread would live until the next caller.
-        drop(UnixStream::connect(&self.path));
-        drop(fs::remove_file(&self.path));
+        let _ = UnixStream::connect(&self.path);
+        let _ = fs::remove_file(&self.path);
     }
 }
 
@@ -118,8 +118,8 @@ fn accept(listener: &UnixListener, stop: &AtomicBool, handler: &Handler, log: &s
         let (handler, done) = (Arc::clone(handler), Arc::clone(&callers));
         let started = thread::Builder::new().name("control-caller".into()).spawn(move || {
             let _counted = Counted(done);
-            drop(stream.set_read_timeout(Some(SILENCE)));
-            drop(stream.set_write_timeout(Some(SILENCE)));
+            let _ = stream.set_read_timeout(Some(SILENCE));
+            let _ = stream.set_write_timeout(Some(SILENCE));
             let reply = trusted(&stream).and_then(|()| read_request(&stream)).and_then(|request| handler(request));
             send(&stream, &reply);
         });
@@ -165,7 +165,7 @@ fn send(mut stream: &UnixStream, reply: &Result<Value>) {
     .to_string();
     line.push('\n');
     // A caller that went away has no use for the answer.
-    drop(stream.write_all(line.as_bytes()));
+    let _ = stream.write_all(line.as_bytes());
 }
 
 /// Asks the daemon behind `path`. None: no daemon listens there.

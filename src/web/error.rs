@@ -21,12 +21,11 @@ pub fn status(kind: Kind) -> StatusCode {
     }
 }
 
-/// The body. Paths and errno of our own disks are for the log, not for whoever asks: only what the client itself
-/// named comes back.
+/// The body. Paths and errno of our own disks are for the log, not for whoever asks: only the path of an invalid
+/// field comes back, which the client itself named.
 pub fn body(error: &Error) -> Value {
-    let ours = matches!(error.kind, Kind::Full | Kind::Io | Kind::Corrupt | Kind::Internal);
     match &error.path {
-        Some(path) if !ours => {
+        Some(path) if error.kind == Kind::Invalid => {
             json!({"error": {"kind": error.kind.name(), "message": error.message, "path": path}})
         }
         _ => json!({"error": {"kind": error.kind.name(), "message": error.message}}),

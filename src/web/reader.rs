@@ -53,7 +53,10 @@ impl Readers {
     /// Runs blocking `work` on a thread of the crew.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move || drop(reply.send(work())));
+        let job: Job = Box::new(move || {
+            // Whoever asked may have gone away.
+            let _ = reply.send(work());
+        });
         self.queue
             .try_send(job)
             .map_err(|_| io::Error::new(io::ErrorKind::WouldBlock, "too many reads wait for the disk"))?;
