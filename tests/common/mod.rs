@@ -2,7 +2,7 @@
 //!
 //! Tests hold real processes, so they wait for conditions with a deadline ([`until`]); none sleeps for a fixed time.
 
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
 pub mod daemon;
