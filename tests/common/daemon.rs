@@ -359,6 +359,24 @@ fn find_device<'a>(value: &'a Value, device: &str) -> Option<&'a Value> {
     }
 }
 
+/// What a process has used so far.
+pub struct Usage {
+    pub cpu_seconds: f64,
+    pub resident_bytes: u64,
+}
+
+impl Usage {
+    pub fn of(pid: Pid) -> Self {
+        let process = procfs::process::Process::new(pid.as_raw_nonzero().get()).unwrap();
+        let stat = process.stat().unwrap();
+        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        Self {
+            cpu_seconds: (stat.utime + stat.stime) as f64 / ticks,
+            resident_bytes: stat.rss * rustix::param::page_size() as u64,
+        }
+    }
+}
+
 /// True while a process of this id exists and is not a zombie.
 pub fn is_alive(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
