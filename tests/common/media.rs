@@ -89,6 +89,18 @@ pub fn times(packets: &[Packet], video: bool) -> Vec<f64> {
     times
 }
 
+/// Codec names as ffprobe has them, video first.
+#[track_caller]
+pub fn codecs(file: &Path) -> Vec<String> {
+    let mut command = Command::new("ffprobe");
+    command.args(["-v", "error", "-show_entries", "stream=codec_type,codec_name", "-of", "csv=p=0"]).arg(file);
+    let output = command.output().expect("ffprobe runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut streams: Vec<_> = text.lines().filter_map(|line| line.split_once(',')).collect();
+    streams.sort_by_key(|(_, kind)| *kind != "video");
+    streams.into_iter().map(|(name, _)| name.to_owned()).collect()
+}
+
 /// Seconds, as the container says.
 #[track_caller]
 pub fn duration_seconds(file: &Path) -> f64 {
