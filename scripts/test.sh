@@ -22,7 +22,7 @@ scripts/lint_units.sh || failed=1
 if cargo nextest --version >/dev/null 2>&1; then
     profile=default
     if [ "$kind" = soak ]; then profile=soak; fi
-    cargo nextest run --locked --all-targets --profile "$profile" --no-fail-fast || failed=1
+    cargo nextest run --locked --lib --bins --tests --profile "$profile" --no-fail-fast || failed=1
 else
     cargo test --locked --lib --bins --tests --no-fail-fast || failed=1
 fi

@@ -1,5 +1,7 @@
 //! End to end with real FFmpeg: every frame that was captured is on disk, once, in files that others can play.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+
 mod common;
 
 use std::{path::PathBuf, time::Duration};

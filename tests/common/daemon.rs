@@ -330,7 +330,7 @@ fn by_time(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
     files
 }
 
-fn children_of(parent: Pid) -> Vec<(Pid, String)> {
+pub fn children_of(parent: Pid) -> Vec<(Pid, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
@@ -356,6 +356,24 @@ fn find_device<'a>(value: &'a Value, device: &str) -> Option<&'a Value> {
         }
         Value::Array(items) => items.iter().find_map(|inner| find_device(inner, device)),
         _ => None,
+    }
+}
+
+/// What a process has used so far.
+pub struct Usage {
+    pub cpu_seconds: f64,
+    pub resident_bytes: u64,
+}
+
+impl Usage {
+    pub fn of(pid: Pid) -> Self {
+        let process = procfs::process::Process::new(pid.as_raw_nonzero().get()).unwrap();
+        let stat = process.stat().unwrap();
+        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        Self {
+            cpu_seconds: (stat.utime + stat.stime) as f64 / ticks,
+            resident_bytes: stat.rss * rustix::param::page_size() as u64,
+        }
     }
 }
 
