@@ -437,3 +437,6 @@ fn read_piece(file: &File, from: u64, at_most: usize) -> Vec<u8> {
     piece.truncate(filled);
     piece
 }
+
+#[cfg(test)]
+mod tests;
