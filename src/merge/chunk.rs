@@ -234,11 +234,11 @@ impl ChunkWriter {
         if let Err(error) = self.volume.write_at(&self.file, &self.path, &self.buffer.bytes, at) {
             return Err(self.failed(error));
         }
-        let Encoded { bytes, video, audio, media_bytes } = &self.buffer;
+        let Encoded { bytes, video, audio, media_bytes, .. } = &self.buffer;
         self.tables.push(video, audio, self.spec.video.is_some(), self.head.tracks.audio_rate());
         self.sequence = sequence;
         self.batch.bytes += bytes.len() as u64;
-        self.batch.crc = crc32c::crc32c_append(self.batch.crc, bytes);
+        self.batch.crc = self.buffer.continue_crc(self.batch.crc);
         self.batch.fragments += 1;
         self.batch.samples += (video.samples.len() + audio.samples.len()) as u64;
         self.batch.media_bytes += media_bytes;
