@@ -64,8 +64,8 @@ fn chunks_play_while_they_grow_and_when_sealed() {
         let times = packet_times(&path);
         same_times(&told, &shown_times(&path), name);
         // FFmpeg 5.1 adds the largest negative composition offset to all times of a track in fragments.
-        let video = media.gops.iter().filter_map(|gop| gop.video.as_ref());
-        if video.flat_map(|run| &run.samples).all(|sample| sample.cts >= 0) {
+        let runs = media.gops.iter().filter_map(|gop| gop.video.as_ref());
+        if runs.flat_map(|run| &run.samples).all(|sample| sample.cts >= 0) {
             same_times(&growing_times, &times, name);
         }
         let verdict = verify_file(&place.volume, &sealed.path).unwrap();
