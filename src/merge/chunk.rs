@@ -69,6 +69,8 @@ pub struct SealedChunk {
     pub path: PathBuf,
     /// Length of the file.
     pub bytes: u64,
+    /// Bytes that sealing wrote; 0 when it was found sealed.
+    pub written_bytes: u64,
 }
 
 impl SealedChunk {
@@ -303,7 +305,8 @@ impl ChunkWriter {
         self.volume.write_at(&self.file, &self.path, &bytes, offset)?;
         self.volume.sync_data(&self.file, &self.path)?;
         let meta = ChunkMeta { sealed: Some(sealed), ..self.head.meta };
-        Ok(SealedChunk { meta, sealed, path: self.path, bytes: plan.len })
+        let written_bytes = plan.before.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>() + bytes.len() as u64;
+        Ok(SealedChunk { meta, sealed, path: self.path, bytes: plan.len, written_bytes })
     }
 
     /// Removes the file, for a chunk that never got a sample.
