@@ -271,8 +271,8 @@ mod tests {
             "belongs to device other",
             "is not a chunk of ours",
             "is not a chunk of ours",
-            "was never sealed",
             "the same chunk lies elsewhere",
+            "was never sealed",
         ]) {
             assert!(why.contains(part), "{why:?} should contain {part:?}");
         }
