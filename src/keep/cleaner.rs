@@ -372,3 +372,6 @@ fn work(cleaner: &Weak<Cleaner>, queue: &Receiver<Job>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
