@@ -19,6 +19,7 @@ use crate::{
     clock::{Clock, TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
     ids::{DeviceId, Epoch, SegmentKey},
+    media::mpegts,
     storage::{
         hot_state::{Stage, State},
         layout::{HotKind, HotLayout, PictureKind, parse_hot_name},
@@ -32,6 +33,9 @@ use crate::{
 const NOMINAL_90K: i64 = TICKS_PER_SECOND;
 /// Read from both ends of a segment to find its first and last PTS.
 const SPAN_BYTES: usize = 64 << 10;
+const TS_PACKET_BYTES: u64 = 188;
+/// A second at 64 Mb/s: reading more to learn a duration is not worth it.
+const WHOLE_BYTES_MAX: u64 = 8 << 20;
 
 /// One segment in hot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +70,9 @@ pub struct Evicted {
     pub segments: usize,
     pub pictures: usize,
     pub bytes: u64,
-    /// Footage that was never committed and now never will be, unless a job that has read it still commits it.
+    /// Segments among them that were never committed, and their length. Lost, unless a job that has read one before
+    /// still commits it.
+    pub shed: usize,
     pub shed_90k: i64,
 }
 
@@ -82,7 +88,7 @@ pub struct HotStatus {
     pub quota_bytes: u64,
     pub newest_segment_age_seconds: Option<f64>,
     pub newest_picture_age_seconds: Option<f64>,
-    /// Uncommitted segments had to go since the device last had none too many.
+    /// Uncommitted segments had to go, and the commits have not caught up since.
     pub losing: bool,
 }
 
@@ -334,11 +340,11 @@ impl HotDevice {
             let count = books.limits.segments;
             let Some(live) = books.live.as_mut() else { return };
             live.keep(count);
+            if !live.take_changed() {
+                return;
+            }
             (live.playlist(), live.state())
         };
-        if self.live.load().etag == playlist.etag {
-            return;
-        }
         self.live.store(Arc::new(playlist));
         if let Some(state) = state {
             self.write_live_state(&state);
@@ -358,9 +364,14 @@ impl HotDevice {
     /// None when the file is gone.
     fn read_segment(&self, key: SegmentKey, bytes: u64, arrived: Utc90k) -> Option<HotSegment> {
         let file = File::open(self.segment_path(key)).ok()?;
-        let head = read_piece(&file, 0);
-        let tail = read_piece(&file, bytes.saturating_sub(SPAN_BYTES as u64));
-        let span = span(&head, &tail);
+        let head = read_piece(&file, 0, SPAN_BYTES);
+        let from = bytes.saturating_sub(SPAN_BYTES as u64);
+        let tail = read_piece(&file, from - from % TS_PACKET_BYTES, SPAN_BYTES);
+        let span = mpegts::span(&head, &tail).or_else(|| {
+            // Rare: more than 64 KiB between two times. The whole file tells for sure.
+            let whole = read_piece(&file, 0, usize::try_from(bytes.min(WHOLE_BYTES_MAX)).ok()?);
+            mpegts::span(&whole, &whole)
+        });
         let pts_90k = span.as_ref().map(|span| (span.first_pts_90k, span.end_pts_90k));
         // A minute is no duration of a 1 s segment: such PTS jump inside the file.
         let told = pts_90k.map(|(first, end)| end - first).filter(|ticks| (1..60 * TICKS_PER_SECOND).contains(ticks));
@@ -414,8 +425,8 @@ fn clock_age(now: Utc90k, then: Utc90k) -> Duration {
     Duration::from_micros(u64::try_from(now - then).unwrap_or(0).saturating_mul(100) / 9)
 }
 
-fn read_piece(file: &File, from: u64) -> Vec<u8> {
-    let mut piece = vec![0; SPAN_BYTES];
+fn read_piece(file: &File, from: u64, at_most: usize) -> Vec<u8> {
+    let mut piece = vec![0; at_most];
     let mut filled = 0;
     while let Some(room) = piece.get_mut(filled..).filter(|room| !room.is_empty()) {
         match file.read_at(room, from + filled as u64) {
@@ -427,12 +438,5 @@ fn read_piece(file: &File, from: u64) -> Vec<u8> {
     piece
 }
 
-struct Span {
-    first_pts_90k: i64,
-    end_pts_90k: i64,
-    starts_with_sync: bool,
-}
-
-fn span(_head: &[u8], _tail: &[u8]) -> Option<Span> {
-    None
-}
+#[cfg(test)]
+mod tests;

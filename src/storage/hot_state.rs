@@ -168,7 +168,7 @@ impl State {
                 None => {}
             }
         }
-        self.losing &= self.segments.values().any(|held| held.stage != Stage::Done);
+        self.losing &= self.uncommitted_bytes() > self.limits.shed_above_bytes() / 2;
     }
 
     pub fn commit_up_to(&mut self, upto: SegmentKey) {
@@ -223,6 +223,7 @@ impl State {
             }
             if file.lost {
                 self.losing = true;
+                evicted.shed += 1;
                 evicted.shed_90k += self.segments.get(&file.key).map_or(0, |held| held.segment.duration_90k);
                 self.shed_uncommitted(file.key, metrics);
             } else {

@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -55,11 +55,15 @@ pub struct DeviceIndex {
     chunks: ArcSwap<Vec<Arc<ChunkEntry>>>,
     /// Held while a successor list is made. A day has 144 entries: copying them once a minute is nothing.
     writing: Mutex<()>,
+    ring: Mutex<()>,
 }
+
+/// Proof that nobody else renames into or deletes from the device's ring.
+pub struct RingGuard<'a>(#[allow(dead_code)] MutexGuard<'a, ()>);
 
 impl DeviceIndex {
     pub fn new(device: DeviceId) -> Self {
-        Self { device, chunks: ArcSwap::default(), writing: Mutex::new(()) }
+        Self { device, chunks: ArcSwap::default(), writing: Mutex::new(()), ring: Mutex::new(()) }
     }
 
     pub fn device(&self) -> &DeviceId {
@@ -104,6 +108,12 @@ impl DeviceIndex {
     /// Published bytes of all chunks.
     pub fn bytes(&self) -> u64 {
         self.chunks.load().iter().map(|chunk| chunk.bytes).sum()
+    }
+
+    /// Hold this over every rename into the ring and every delete from it: between taking an entry out and unlinking
+    /// its path another chunk may otherwise move to that path, and be deleted in its stead. Waits as long as the disk.
+    pub fn hold_ring(&self) -> RingGuard<'_> {
+        RingGuard(self.ring.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn change<T>(&self, edit: impl FnOnce(&mut Vec<Arc<ChunkEntry>>) -> T) -> T {

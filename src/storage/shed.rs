@@ -206,12 +206,12 @@ mod tests {
 
     #[test]
     fn bytes_are_shed_in_order_of_need() {
-        // The threshold is 15/16 of the quota: 64 → 60, six files of 10 bytes.
+        // Files of 10 bytes; shedding begins above quota - quota / 16: 60, 51, 42, 30, 1 and 21 bytes here.
         let quota = |device_bytes| HotLimits { device_bytes, ..WIDE };
         check("cc..", 1, 1, quota(64), "");
         check("cc..", 2, 2, quota(64), "s0 s1");
-        check("cc..", 2, 2, quota(48), "s0 s1 t0");
-        check("cc..", 2, 2, quota(43), "s0 s1 t0 c0");
+        check("cc..", 2, 2, quota(54), "s0 s1 t0");
+        check("cc..", 2, 2, quota(44), "s0 s1 t0 c0");
         check("cc..", 2, 2, quota(32), "s0 s1 t0 c0 !s2");
         check("cc..", 2, 2, quota(1), "s0 s1 t0 c0 !s2 !s3");
         check("....", 0, 0, quota(22), "!s0 !s1");
