@@ -1,8 +1,10 @@
 //! Demuxed streams must equal what ffprobe says of them: times, sizes, key frames, packet for packet.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::{path::Path, process::Command};
 
-use capstan::media::{AudioCodec, Segment, VideoCodec, mpegts};
+use capstan::media::{AudioCodec, AudioConfig, Segment, VideoCodec, aac, mpegts};
 
 const VIDEO: &[&str] = &["-f", "lavfi", "-i", "testsrc2=size=322x178:rate=25"];
 const VIDEO_NTSC: &[&str] = &["-f", "lavfi", "-i", "testsrc2=size=322x178:rate=30000/1001"];
@@ -186,4 +188,46 @@ fn audio_only_in_every_form() {
 #[test]
 fn video_only_across_the_wrap() {
     check(&[VIDEO, X264, &["-output_ts_offset", "95440"]], Expected { video: Some(VideoCodec::H264), audio: None });
+}
+
+#[test]
+fn video_that_cannot_be_recorded_leaves_the_audio() {
+    let dir = tempfile::tempdir().unwrap();
+    let ts = make(dir.path(), &[VIDEO, TONE_48, &["-c:v", "mpeg2video", "-c:a", "mp2"]]);
+    let segment = mpegts::demux(&ts, None).unwrap();
+    assert!(segment.video.is_none());
+    assert_eq!(segment.skipped, ["MPEG-2 video"]);
+    compare_audio(&segment, &probe(&dir.path().join("made.ts"), "a:0"));
+}
+
+/// Our silent frames, wrapped as ADTS between nothing else, decode to zeros without an error.
+#[test]
+fn silent_frames_decode_to_silence() {
+    let dir = tempfile::tempdir().unwrap();
+    for channels in [1u8, 2] {
+        for (rate_index, rate) in [(3u8, 48000u32), (4, 44100), (8, 16000)] {
+            let config = AudioConfig {
+                codec: AudioCodec::Aac,
+                sample_rate: rate,
+                channels,
+                samples_per_frame: 1024,
+                specific: vec![2 << 3 | rate_index >> 1, rate_index << 7 | channels << 3],
+            };
+            let frame = aac::silent_frame(&config).unwrap();
+            let total = frame.len() + 7;
+            let header =
+                [0xff, 0xf1, 1 << 6 | rate_index << 2, channels << 6, (total >> 3) as u8, (total << 5) as u8, 0xfc];
+            let file = dir.path().join("silent.aac");
+            std::fs::write(&file, [&header[..], frame].concat().repeat(20)).unwrap();
+            let output = Command::new("ffmpeg")
+                .args(["-loglevel", "error", "-xerror", "-nostdin", "-i"])
+                .arg(&file)
+                .args(["-f", "s16le", "-"])
+                .output()
+                .unwrap();
+            assert!(output.status.success() && output.stderr.is_empty(), "{:?}", String::from_utf8(output.stderr));
+            assert_eq!(output.stdout.len(), 20 * 1024 * 2 * usize::from(channels), "{rate} Hz");
+            assert!(output.stdout.iter().all(|byte| *byte == 0));
+        }
+    }
 }
