@@ -7,12 +7,19 @@
 use std::ops::Range;
 
 pub mod aac;
+pub mod annexb;
+mod bits;
 pub mod h264;
 pub mod h265;
 pub mod hls;
 pub mod mp4;
 pub mod mpa;
 pub mod mpegts;
+#[cfg(test)]
+mod parameter_set_tests;
+mod track;
+
+pub use track::ConfigChange;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VideoCodec {
@@ -90,6 +97,8 @@ pub struct Segment {
     pub video: Option<VideoTrack>,
     /// Every run of one audio configuration, in order; more than one only where the configuration changed inside.
     pub audio: Vec<AudioTrack>,
+    /// Streams that were left out, by name: `AC-3 audio`.
+    pub skipped: Vec<String>,
     pub faults: Faults,
 }
 

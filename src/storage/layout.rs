@@ -6,6 +6,7 @@
 //! HOT/<device>/captures/capture_<epoch>_<pts>.jpg           full pictures
 //! HOT/<device>/thumbnails/thumbnail_<epoch>_<pts>.jpg       320×180 pictures
 //! ROOT/.lock  ROOT/volume.json  ROOT/capstan.db
+//! ROOT/retention.json                                      the retention clock; `.probe` tests a disk that failed
 //! ROOT/<device>/epoch.json                                  highest run number that may be in use
 //! ROOT/<device>/segments/temp/<start_ms>-<generation>.mp4   the open chunk, and parts that await recovery
 //! ROOT/<device>/segments/<H>/chunk_10min_<i>[-n].mp4        the ring, UTC
@@ -226,6 +227,16 @@ impl ColdLayout {
 
     pub fn volume(&self) -> PathBuf {
         self.root.join("volume.json")
+    }
+
+    /// Written and deleted to see whether a disk that failed takes writes again.
+    pub fn probe(&self) -> PathBuf {
+        self.root.join(".probe")
+    }
+
+    /// How far the retention clock has come.
+    pub fn retention(&self) -> PathBuf {
+        self.root.join("retention.json")
     }
 
     pub fn device(&self, device: &DeviceId) -> PathBuf {

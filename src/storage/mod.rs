@@ -1,2 +1,25 @@
-//! storage
+//! Where footage lies: paths, the RAM side, the archive volume, and the index of its chunks.
+//!
+//! Files are the truth; everything here that is kept in RAM is rebuilt from them at start.
+
+pub mod cold;
+pub mod faults;
+pub mod hot;
+mod hot_state;
+pub mod index;
 pub mod layout;
+pub mod live;
+pub mod retention;
+pub mod shed;
+pub mod tmpfs;
+pub mod volume;
+
+pub use cold::{ColdDir, DirEntry, FileMeta};
+pub use faults::{Effect, Faults, Gate, Op};
+pub use hot::{Evicted, HotDevice, HotPicture, HotSegment, HotStatus};
+pub use index::{ChunkEntry, DeviceIndex, Place};
+pub use live::LivePlaylist;
+pub use retention::Retention;
+pub use shed::HotLimits;
+pub use tmpfs::{HotFacts, check_hot};
+pub use volume::Volume;

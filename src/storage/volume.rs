@@ -1,0 +1,301 @@
+//! The archive volume: proves that the root is the disk it should be, keeps a second daemon out, watches that it stays.
+
+use std::{
+    fs::File,
+    io::Read,
+    ops::Deref,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, StatVfsMountFlags, StatxAttributes, StatxFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Clock,
+    config,
+    error::{Error, Kind, Result},
+    storage::{cold::ColdDir, layout::ColdLayout},
+};
+
+/// The archive, opened and locked. All cold I/O goes through it; see [`ColdDir`] for the operations.
+#[derive(Debug)]
+pub struct Volume {
+    dir: ColdDir,
+    layout: ColdLayout,
+    rules: Rules,
+    id: String,
+    lock: Mutex<File>,
+    ok: AtomicBool,
+    mounts: AtomicU64,
+}
+
+/// What the settings demand of the root.
+#[derive(Clone, Debug)]
+struct Rules {
+    require_mount: bool,
+    volume_id: Option<String>,
+}
+
+impl Rules {
+    fn own_mount(&self) -> bool {
+        self.require_mount || self.volume_id.is_some()
+    }
+}
+
+/// Content of `ROOT/volume.json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Identity {
+    id: String,
+    created: String,
+}
+
+impl Volume {
+    /// Opens the root, makes it where that is allowed, and locks it until the volume is dropped.
+    ///
+    /// [`Kind::Invalid`]: it is not the mount or volume the settings demand; nothing was written to it then.
+    /// [`Kind::Conflict`]: another process holds it; the message names its pid.
+    pub fn open(storage: &config::Storage, clock: &Clock) -> Result<Arc<Self>> {
+        let rules = Rules { require_mount: storage.require_mount, volume_id: storage.volume_id.clone() };
+        let root = storage.root.as_path();
+        if !rules.own_mount() {
+            std::fs::create_dir_all(root).map_err(|error| Error::io("making the archive's root", root, error))?;
+        }
+        let fd = open_root(root)?;
+        rules.check_mount(root, &fd)?;
+        let dir = ColdDir::new(root.to_owned(), fd);
+        let layout = ColdLayout::new("");
+        if rules.volume_id.is_some() {
+            rules.check_id(root, read_identity(&dir, &layout)?.as_ref())?;
+        }
+        let lock = take_lock(&dir, &layout)?;
+        let id = match read_identity(&dir, &layout)? {
+            Some(identity) => identity.id,
+            None => initialise(&dir, &layout, clock)?,
+        };
+        Ok(Arc::new(Self {
+            dir,
+            layout,
+            rules,
+            id,
+            lock: Mutex::new(lock),
+            ok: AtomicBool::new(true),
+            mounts: AtomicU64::new(1),
+        }))
+    }
+
+    /// Paths relative to the root, for every operation of this volume.
+    pub fn layout(&self) -> &ColdLayout {
+        &self.layout
+    }
+
+    /// The id in `volume.json`.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Counts how often another mount took the root's place. A file handle opened at a lower count belongs to a disk
+    /// that is gone: write to a new file instead.
+    pub fn mounts(&self) -> u64 {
+        self.mounts.load(Ordering::Acquire)
+    }
+
+    /// What the last [`Self::check`] said, or false since an operation failed as on a sick disk. Costs nothing.
+    pub fn is_ok(&self) -> bool {
+        self.ok.load(Ordering::Acquire) && !self.suspect()
+    }
+
+    /// Free bytes for us; 0 when the file system does not answer.
+    pub fn free_bytes(&self) -> u64 {
+        self.space().map_or(0, |space| space.free_bytes)
+    }
+
+    /// Looks whether the root is still the same mounted, writable volume, and follows it onto a new mount of the same
+    /// volume. May block as long as the disk does: never call it on an arbiter.
+    pub fn check(&self) -> Result<()> {
+        let found = self.look();
+        self.ok.store(found.is_ok(), Ordering::Release);
+        if found.is_ok() {
+            self.set_suspect(false);
+        }
+        found
+    }
+
+    fn look(&self) -> Result<()> {
+        let root = self.root();
+        let at_path = open_root(root)?;
+        if mount_identity(&at_path, root)? != mount_identity(self.fd().as_fd(), root)? {
+            self.follow(at_path)?;
+        }
+        let flags = rustix::fs::fstatvfs(self.fd())
+            .map_err(|error| Error::io("asking for the mount's flags", root, error.into()))?
+            .f_flag;
+        if flags.contains(StatVfsMountFlags::RDONLY) {
+            return Err(Error::new(Kind::Io, "the archive is mounted read-only").at(root.display()));
+        }
+        // Writing every 5 s would cost the card; after a failure only a real write tells whether it is over.
+        if self.suspect() { self.probe() } else { Ok(()) }
+    }
+
+    /// The root is another mount now. If it is our volume come back, we go on there.
+    fn follow(&self, new: OwnedFd) -> Result<()> {
+        let root = self.root();
+        self.rules.check_mount(root, &new)?;
+        let new = ColdDir::new(root.to_owned(), new);
+        let found = read_identity(&new, &self.layout)?;
+        if found.as_ref().map(|identity| identity.id.as_str()) != Some(self.id.as_str()) {
+            return Err(not_the_volume(root, &self.id, found.as_ref()));
+        }
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        // The same file system mounted anew: our own lock would stand in our way.
+        let _ = rustix::fs::flock(&*lock, FlockOperation::NonBlockingUnlock);
+        *lock = take_lock(&new, &self.layout)?;
+        drop(lock);
+        let fd = new.fd().try_clone().map_err(|error| Error::io("opening", root, error))?;
+        self.replace_fd(fd);
+        self.mounts.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn probe(&self) -> Result<()> {
+        let path = self.layout.probe();
+        match self.write_atomic(&path, b"capstan\n").and_then(|()| self.unlink(&path)) {
+            // A full disk writes nothing and is well all the same: the cleaner's affair.
+            Err(error) if error.kind == Kind::Full => Ok(()),
+            done => done,
+        }
+    }
+}
+
+impl Deref for Volume {
+    type Target = ColdDir;
+
+    fn deref(&self) -> &ColdDir {
+        &self.dir
+    }
+}
+
+impl Rules {
+    fn check_mount(&self, root: &Path, fd: &OwnedFd) -> Result<()> {
+        if !self.own_mount() || is_mount_root(fd, root)? {
+            return Ok(());
+        }
+        let message = "nothing is mounted here, but storage.require_mount or storage.volume_id demands a volume of its \
+                       own: mount it, or correct the setting";
+        Err(Error::new(Kind::Invalid, message).at(root.display()))
+    }
+
+    fn check_id(&self, root: &Path, found: Option<&Identity>) -> Result<()> {
+        match &self.volume_id {
+            Some(wanted) if found.map(|identity| &identity.id) != Some(wanted) => {
+                Err(not_the_volume(root, wanted, found))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn not_the_volume(root: &Path, wanted: &str, found: Option<&Identity>) -> Error {
+    let has = match found {
+        Some(identity) => format!("is volume {}", identity.id),
+        None => "holds no volume.json".to_owned(),
+    };
+    let message = format!("{has}, not volume {wanted}: mount the right disk, or correct storage.volume_id");
+    Error::new(Kind::Invalid, message).at(root.display())
+}
+
+fn open_root(root: &Path) -> Result<OwnedFd> {
+    // Symlinks on the way to the root are the operator's choice; below it there are none.
+    rustix::fs::open(root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| Error::io("opening the archive's root", root, error.into()))
+}
+
+/// Device, inode and mount of a directory: together they change whenever something else is mounted there.
+fn mount_identity(fd: impl AsFd, root: &Path) -> Result<(u32, u32, u64, u64)> {
+    let stat = statx(fd, root)?;
+    Ok((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino, stat.stx_mnt_id))
+}
+
+fn is_mount_root(fd: &OwnedFd, root: &Path) -> Result<bool> {
+    let stat = statx(fd, root)?;
+    if stat.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) {
+        return Ok(stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT));
+    }
+    // Linux before 5.8: another device than the parent's. Misses bind mounts of the same file system.
+    let above = rustix::fs::openat(fd, "..", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| Error::io("opening the parent of", root, error.into()))?;
+    let above = statx(&above, root)?;
+    Ok((above.stx_dev_major, above.stx_dev_minor) != (stat.stx_dev_major, stat.stx_dev_minor))
+}
+
+fn statx(fd: impl AsFd, root: &Path) -> Result<rustix::fs::Statx> {
+    rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)
+        .map_err(|error| Error::io("looking at", root, error.into()))
+}
+
+fn take_lock(dir: &ColdDir, layout: &ColdLayout) -> Result<File> {
+    let path = layout.lock();
+    if !dir.exists(&path) {
+        match dir.create_new(&path) {
+            Err(error) if error.kind != Kind::Conflict => return Err(error),
+            _ => {}
+        }
+    }
+    // Held for reading: a file open for writing would forbid the operator to remount the volume read-only.
+    let mut file = dir.open_read(&path)?;
+    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut holder = String::new();
+        let _ = Read::by_ref(&mut file).take(32).read_to_string(&mut holder);
+        let holder = match holder.trim() {
+            "" => "another process".to_owned(),
+            pid => format!("process {pid}"),
+        };
+        let message = format!("{holder} already runs on this archive: stop it, or choose another storage.root");
+        return Err(Error::new(Kind::Conflict, message).at(dir.root().display()));
+    }
+    // Informative only, so neither flushed nor fatal.
+    let pid = format!("{:<10}\n", std::process::id());
+    if let Ok(writable) = dir.open_rw(&path) {
+        let _ = dir.write_at(&writable, &path, pid.as_bytes(), 0);
+    }
+    Ok(file)
+}
+
+/// None when the root was never initialised. An unreadable text counts as that: recording matters more, and with a
+/// demanded id it is refused anyway.
+fn read_identity(dir: &ColdDir, layout: &ColdLayout) -> Result<Option<Identity>> {
+    let file = match dir.open_read(&layout.volume()) {
+        Err(error) if error.kind == Kind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut text = String::new();
+    file.take(64 << 10)
+        .read_to_string(&mut text)
+        .map_err(|error| Error::io("reading", dir.root().join(layout.volume()), error))?;
+    Ok(serde_json::from_str(&text).ok())
+}
+
+fn initialise(dir: &ColdDir, layout: &ColdLayout, clock: &Clock) -> Result<String> {
+    let id = random_id()?;
+    let identity = Identity { id: id.clone(), created: clock.wall().rfc3339() };
+    let text = serde_json::to_string(&identity).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    dir.write_atomic(&layout.volume(), format!("{text}\n").as_bytes())?;
+    Ok(id)
+}
+
+/// 128 random bits in hex.
+fn random_id() -> Result<String> {
+    let source = Path::new("/dev/urandom");
+    let mut bits = [0_u8; 16];
+    File::open(source)
+        .and_then(|mut file| file.read_exact(&mut bits))
+        .map_err(|error| Error::io("drawing a volume id", source, error))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bits)))
+}
+
+#[cfg(test)]
+mod tests;
