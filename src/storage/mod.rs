@@ -20,6 +20,7 @@ pub use faults::{Effect, Faults, Gate, Op};
 pub use hot::{Evicted, HotDevice, HotPicture, HotSegment, HotStatus};
 pub use index::{ChunkEntry, DeviceIndex, Place};
 pub use inventory::Scanned;
+pub use layout::{ColdLayout, HotLayout};
 pub use live::LivePlaylist;
 pub use retention::Retention;
 pub use shed::HotLimits;
