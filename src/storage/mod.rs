@@ -20,6 +20,7 @@ pub mod volume;
 pub use cold::{ColdDir, DirEntry, FileMeta};
 pub use faults::{Effect, Faults, Gate, Op};
 pub use hot::{Evicted, HotDevice, HotPicture, HotSegment, HotStatus};
+pub use layout::{ColdLayout, HotLayout};
 pub use index::{ChunkEntry, DeviceIndex, Place};
 pub use inventory::Scanned;
 pub use live::LivePlaylist;
