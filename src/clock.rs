@@ -5,7 +5,10 @@
 use std::{
     fmt,
     ops::{Add, Sub},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -109,6 +112,12 @@ impl Clock {
     pub fn mono(&self) -> Mono {
         self.0.mono()
     }
+
+    /// Whether a time service (NTP, PTP, GPS) disciplines the wall clock, so that a jump of it may be believed.
+    /// Setting the clock by hand ends this.
+    pub fn synchronised(&self) -> bool {
+        self.0.synchronised()
+    }
 }
 
 impl fmt::Debug for Clock {
@@ -120,6 +129,7 @@ impl fmt::Debug for Clock {
 trait Source: Send + Sync {
     fn wall(&self) -> Utc90k;
     fn mono(&self) -> Mono;
+    fn synchronised(&self) -> bool;
 }
 
 struct SystemSource;
@@ -134,15 +144,25 @@ impl Source for SystemSource {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         Mono(Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0)))
     }
+
+    fn synchronised(&self) -> bool {
+        // SAFETY: all-zero bytes are a valid `timex` (plain integers), and `modes: 0` only reads.
+        let mut told: libc::timex = unsafe { std::mem::zeroed() };
+        // SAFETY: the pointer is to a live, exclusively borrowed `timex`.
+        let state = unsafe { libc::adjtimex(&mut told) };
+        // A process under a faked clock is told the kernel's time here: then the two differ.
+        let same = (told.time.tv_sec - self.wall().as_seconds()).abs() <= 1;
+        state != -1 && state != libc::TIME_ERROR && told.status & libc::STA_UNSYNC == 0 && same
+    }
 }
 
 /// A clock that moves only when told to.
 #[derive(Clone)]
-pub struct ManualClock(Arc<Mutex<(Utc90k, Mono)>>);
+pub struct ManualClock(Arc<Mutex<(Utc90k, Mono)>>, Arc<AtomicBool>);
 
 impl ManualClock {
     pub fn at(wall: Utc90k) -> Self {
-        Self(Arc::new(Mutex::new((wall, Mono::ZERO))))
+        Self(Arc::new(Mutex::new((wall, Mono::ZERO))), Arc::default())
     }
 
     pub fn clock(&self) -> Clock {
@@ -154,6 +174,11 @@ impl ManualClock {
         let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         now.0 = now.0 + ticks_90k(duration);
         now.1 = now.1 + duration;
+    }
+
+    /// A time service begins or ends to discipline the wall clock; it does not at first.
+    pub fn set_synchronised(&self, synchronised: bool) {
+        self.1.store(synchronised, Ordering::Relaxed);
     }
 
     /// The wall clock jumps, as when NTP or a person sets it; the monotonic clock does not notice.
@@ -169,6 +194,10 @@ impl Source for ManualClock {
 
     fn mono(&self) -> Mono {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    fn synchronised(&self) -> bool {
+        self.1.load(Ordering::Relaxed)
     }
 }
 

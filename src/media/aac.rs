@@ -53,6 +53,11 @@ impl AdtsHeader {
         usable.then_some(header)
     }
 
+    /// A frame starts here, but its channels are told by a program_config_element inside (channel_configuration 0).
+    pub fn has_in_band_layout(bytes: &[u8]) -> bool {
+        matches!(bytes, [0xff, b1, b2, b3, ..] if b1 & 0xf6 == 0xf0 && b2 & 1 == 0 && b3 & 0xc0 == 0)
+    }
+
     pub fn sample_rate(&self) -> Option<u32> {
         SAMPLE_RATES.get(usize::from(self.rate_index)).copied()
     }

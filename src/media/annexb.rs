@@ -48,6 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::single_range_in_vec_init)]
     fn units_lie_between_start_codes() {
         let check = |bytes: &[u8], expected: &[Range<usize>]| {
             assert_eq!(nal_units(bytes).collect::<Vec<_>>(), expected, "{bytes:?}");

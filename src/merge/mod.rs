@@ -1,1 +1,3 @@
 //! merge
+pub mod chunk;
+pub mod recover;

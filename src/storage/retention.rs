@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::{Clock, Mono, TICKS_PER_SECOND, Utc90k, ticks_90k},
+    clock::{Clock, Mono, Utc90k, ticks_90k},
     error::{Error, Kind, Result},
     storage::volume::Volume,
 };
@@ -17,9 +17,9 @@ use crate::{
 /// 2020-01-01: nothing was recorded before it, so a clock that says so was not set yet.
 pub const PLAUSIBLE: Utc90k = Utc90k::from_seconds(1_577_836_800);
 
-/// A tenth: the retention clock runs 10 % faster or slower until it meets the wall clock. A clock wrong by a day for
-/// an hour then ages footage by six minutes at most; a host that was off for a day keeps footage a day longer at
-/// first and is itself again after ten (space permitting: eviction by space does not ask for age).
+/// A tenth: the retention clock runs 10 % faster or slower until it meets a wall clock that no time service vouches
+/// for. One that is wrong by a day for an hour then ages footage by six minutes at most. A host without NTP that was
+/// off for a day keeps footage a day longer at first, as far as there is space: eviction does not ask for age.
 const SLEW_DIVISOR: i64 = 10;
 
 /// How often the clock goes to disk. What a power cut takes back only delays expiry by as much.
@@ -36,6 +36,11 @@ impl Moment {
     /// The moment ages are measured by: the earlier of both, without a wall clock that was never set.
     pub fn for_ages(self) -> Utc90k {
         if self.wall < PLAUSIBLE { self.retention } else { self.wall.min(self.retention) }
+    }
+
+    /// How long ago footage ended; zero for the future.
+    pub fn age(self, end: Utc90k) -> Duration {
+        Duration::from_micros(u64::try_from(self.for_ages() - end).unwrap_or(0).saturating_mul(100) / 9)
     }
 }
 
@@ -81,7 +86,10 @@ impl Retention {
     pub fn now(&self) -> Moment {
         let (wall, mono) = (self.clock.wall(), self.clock.mono());
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.at = slew(state.at, wall, mono.since(state.as_of));
+        state.at = match self.clock.synchronised() {
+            true => wall,
+            false => slew(state.at, wall, mono.since(state.as_of)),
+        };
         state.as_of = mono;
         Moment { wall, retention: state.at }
     }
@@ -121,11 +129,6 @@ fn slew(at: Utc90k, wall: Utc90k, elapsed: Duration) -> Utc90k {
     ran + (wall - ran).clamp(-most, most)
 }
 
-/// How long footage that ended at `end` has been there, for metrics and messages.
-pub fn age_seconds(end: Utc90k, now: Utc90k) -> f64 {
-    (now - end).max(0) as f64 / TICKS_PER_SECOND as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +154,15 @@ mod tests {
         check(-24 * HOUR, 3600, HOUR - 360);
         check(-NOW, 3600, HOUR - 360);
         check(60, 3600, HOUR + 60);
+    }
+
+    #[test]
+    fn a_time_service_is_believed_at_once() {
+        let manual = ManualClock::at(Utc90k::from_seconds(NOW));
+        let retention = Retention::at(Utc90k::from_seconds(NOW), manual.clock());
+        manual.step_wall(Utc90k::from_seconds(NOW + 72 * HOUR));
+        manual.set_synchronised(true);
+        assert_eq!(retention.now().retention.as_seconds(), NOW + 72 * HOUR);
     }
 
     #[test]

@@ -35,9 +35,15 @@ pub fn hot_facts(path: &Path) -> Result<HotFacts> {
 /// Refuses a hot folder that is not on tmpfs, or whose tmpfs is smaller than `quotas_bytes` (the sum over devices),
 /// and makes the folder where its parent is a fitting tmpfs. The message says how to put it right.
 pub fn check_hot(path: &Path, quotas_bytes: u64) -> Result<HotFacts> {
+    let facts = look(path, quotas_bytes)?;
+    std::fs::create_dir_all(path).map_err(|error| Error::io("making the hot folder", path, error))?;
+    Ok(facts)
+}
+
+/// The same without making anything: the check that is repeated every few seconds.
+pub fn look(path: &Path, quotas_bytes: u64) -> Result<HotFacts> {
     let facts = hot_facts(path)?;
     judge(path, facts, quotas_bytes)?;
-    std::fs::create_dir_all(path).map_err(|error| Error::io("making the hot folder", path, error))?;
     Ok(facts)
 }
 

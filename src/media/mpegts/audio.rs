@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::{pes::Pes, time::Reference};
+use super::{
+    pes::{Pes, Unit},
+    time::Reference,
+};
 use crate::media::{
     AudioConfig, AudioSample, AudioTrack, Faults, aac, aac::AdtsHeader, mpa::MpaHeader, track::frames_90k,
 };
@@ -80,6 +83,13 @@ pub fn tracks(framing: Framing, mut pes: Pes, reference: &mut Reference, faults:
         return vec![AudioTrack { config: run.header.config(), samples: run.samples, es }];
     }
     runs.into_iter().map(|run| run.with_own_bytes(&es)).collect()
+}
+
+/// Names the reason when a stream holds frames, but of a kind that MP4 cannot take as they are.
+pub fn refusal(framing: Framing, pes: &Pes) -> Option<&'static str> {
+    let in_band = |unit: &Unit| pes.es.get(unit.start..unit.end).is_some_and(AdtsHeader::has_in_band_layout);
+    let refused = framing == Framing::Adts && pes.units.iter().any(in_band);
+    refused.then_some("AAC audio with an in-band channel layout")
 }
 
 /// Frames of one configuration.
@@ -165,7 +175,7 @@ impl Cutter<'_> {
     }
 
     /// A frame is believed when what follows it is another of the same stream, the end, or the start of a PES.
-    fn frame_at(&self, at: usize, end: usize, units: &[super::pes::Unit]) -> Option<Header> {
+    fn frame_at(&self, at: usize, end: usize, units: &[Unit]) -> Option<Header> {
         let header = self.framing.parse(self.es.get(at..end)?)?;
         let next = at + header.frame_bytes();
         if next > end {

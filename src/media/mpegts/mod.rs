@@ -21,6 +21,10 @@ mod packet;
 mod pes;
 mod psi;
 mod span;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 mod time;
 mod video;
 
@@ -91,13 +95,22 @@ pub fn demux(ts: &[u8], near_90k: Option<i64>) -> Result<Segment, TsError> {
     }
     if let (Some(track), Some(stream)) = (audio, chosen.audio) {
         let framing = if stream.kind == StreamKind::Aac { Framing::Adts } else { Framing::Mpa };
-        segment.audio = audio::tracks(framing, track.end(&mut faults), &mut reference, &mut faults);
+        let pes = track.end(&mut faults);
+        let refused = audio::refusal(framing, &pes);
+        segment.audio = audio::tracks(framing, pes, &mut reference, &mut faults);
+        if let Some(what) = refused.filter(|_| segment.audio.is_empty()) {
+            segment.skipped.push(what.into());
+        }
     }
     segment.faults = faults;
-    match (segment.video.is_none() && segment.audio.is_empty(), scrambled) {
-        (false, _) => Ok(segment),
-        (true, true) => Err(TsError::Encrypted),
-        (true, false) => Err(TsError::NoMedia),
+    if segment.video.is_some() || !segment.audio.is_empty() {
+        Ok(segment)
+    } else if scrambled {
+        Err(TsError::Encrypted)
+    } else if segment.skipped.is_empty() {
+        Err(TsError::NoMedia)
+    } else {
+        Err(TsError::Unsupported { what: segment.skipped.join(" and ") })
     }
 }
 

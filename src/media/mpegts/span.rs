@@ -1,6 +1,7 @@
 //! Tells from the two ends of a file which time it covers, so that the live playlist need not read all of it.
 
 use super::{
+    audio::{self, Framing},
     choose,
     packet::{Found, Packets},
     pes::{Pes, Unit},
@@ -8,7 +9,7 @@ use super::{
     time::Reference,
     video,
 };
-use crate::media::{VideoCodec, track::DEFAULT_FRAME_90K};
+use crate::media::{Faults, VideoCodec, track::DEFAULT_FRAME_90K};
 
 /// The time a file covers, by its video, else by its audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,24 +29,31 @@ pub fn span(head: &[u8], tail: &[u8]) -> Option<Span> {
     let stream = chosen.video.or(chosen.audio)?;
     let head = collect(head, stream.pid);
     let tail = collect(tail, stream.pid);
-    let first_raw = head.units.iter().find_map(|unit| unit.pts)?;
-    let mut reference = Reference::near(Some(first_raw as i64));
-    let mut times = |pes: &Pes| -> Vec<i64> {
-        pes.units.iter().filter_map(|unit| unit.pts).map(|pts| reference.unwrap(pts)).collect()
+    let mut reference = Reference::near(None);
+    let head_times = times(&head, &mut reference);
+    let first_pts_90k = head_times.iter().copied().min()?;
+    let (codec, framing) = match stream.kind {
+        StreamKind::H264 => (VideoCodec::H264, None),
+        StreamKind::H265 => (VideoCodec::H265, None),
+        StreamKind::Aac => (VideoCodec::H264, Some(Framing::Adts)),
+        _ => (VideoCodec::H264, Some(Framing::Mpa)),
     };
-    let (head_times, tail_times) = (times(&head), times(&tail));
-    let last = *tail_times.iter().max()?;
+    if let Some(framing) = framing {
+        let tracks = audio::tracks(framing, tail, &mut reference, &mut Faults::default());
+        let (_, end_pts_90k) = tracks.last()?.span_90k()?;
+        return Some(Span { first_pts_90k, end_pts_90k, starts_with_sync: true });
+    }
+    let tail_times = times(&tail, &mut reference);
     let frame = frame_90k(&tail_times).or_else(|| frame_90k(&head_times)).unwrap_or(DEFAULT_FRAME_90K);
-    let starts_with_sync = match stream.kind {
-        StreamKind::H264 => starts_with_sync(&head, VideoCodec::H264),
-        StreamKind::H265 => starts_with_sync(&head, VideoCodec::H265),
-        _ => true,
-    };
     Some(Span {
-        first_pts_90k: head_times.iter().copied().min()?,
-        end_pts_90k: last.saturating_add(frame),
-        starts_with_sync,
+        first_pts_90k,
+        end_pts_90k: tail_times.iter().max()?.saturating_add(frame),
+        starts_with_sync: starts_with_sync(&head, codec),
     })
+}
+
+fn times(pes: &Pes, reference: &mut Reference) -> Vec<i64> {
+    pes.units.iter().filter_map(|unit| unit.pts).map(|pts| reference.unwrap(pts)).collect()
 }
 
 fn collect(ts: &[u8], pid: u16) -> Pes {
@@ -70,11 +78,12 @@ fn starts_with_sync(pes: &Pes, codec: VideoCodec) -> bool {
     pes.units.iter().find_map(first).unwrap_or(false)
 }
 
-/// The usual step between presentation times: median of the sorted differences, blind to reordering.
+/// The usual step between presentation times, blind to reordering: the lower median, because a picture whose neighbour
+/// lies beyond the cut makes a step too long, never too short.
 fn frame_90k(times: &[i64]) -> Option<i64> {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
     let mut steps: Vec<i64> = sorted.iter().zip(sorted.iter().skip(1)).map(|(a, b)| b - a).filter(|s| *s > 0).collect();
-    let middle = steps.len() / 2;
-    (middle < steps.len()).then(|| *steps.select_nth_unstable(middle).1)
+    let middle = steps.len().checked_sub(1)? / 2;
+    Some(*steps.select_nth_unstable(middle).1)
 }

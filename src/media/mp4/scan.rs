@@ -1,0 +1,288 @@
+//! Finds out what a chunk really holds, however it was damaged: box by box from D, re-finding the chain after a hole.
+
+use std::{io, ops::Range, sync::LazyLock};
+
+use memchr::memmem::Finder;
+
+use crate::media::mp4::{
+    mark::{MAGIC, MARK_LEN, Mark},
+    moof::{MOOF_MAX, MOOF_MIN, Moof},
+    table::Run,
+    window::{ReadAt, Window},
+};
+
+/// One read of a deep scan: sequential, and small enough to be checked while still in the processor's cache.
+const PIECE: usize = 512 << 10;
+/// One read of a shallow scan, which wants the moofs only.
+const SHALLOW_PIECE: usize = 16 << 10;
+
+/// A `moof` with its `mdat`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FragmentInfo {
+    pub offset: u64,
+    /// Bytes, moof and mdat.
+    pub len: u64,
+    pub sequence: u32,
+    /// Offsets are those of the file.
+    pub video: Option<Run>,
+    pub audio: Option<Run>,
+    /// True unless a deep scan found its samples broken.
+    pub is_sane: bool,
+}
+
+impl FragmentInfo {
+    pub fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.video.iter().chain(&self.audio)
+    }
+
+    pub fn media_bytes(&self) -> u64 {
+        self.runs().map(Run::bytes).sum()
+    }
+
+    pub fn end(&self) -> u64 {
+        self.offset + self.len
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    Fragment(FragmentInfo),
+    /// `is_good`: the bytes it vouches for are as they were written. Always true in a shallow scan.
+    Mark {
+        offset: u64,
+        mark: Mark,
+        is_good: bool,
+    },
+    /// A `free` box that is no mark: damage covered by an earlier repair.
+    Free(Range<u64>),
+    /// Bytes that are no box of ours.
+    Damage(Range<u64>),
+}
+
+impl Piece {
+    pub fn range(&self) -> Range<u64> {
+        match self {
+            Self::Fragment(fragment) => fragment.offset..fragment.end(),
+            Self::Mark { offset, .. } => *offset..*offset + MARK_LEN,
+            Self::Free(range) | Self::Damage(range) => range.clone(),
+        }
+    }
+}
+
+/// Everything from D to the end, without holes between pieces.
+pub fn deep<R: ReadAt + ?Sized>(source: &R, data_offset: u64, len: u64) -> io::Result<Vec<Piece>> {
+    Scanner::new(source, data_offset, len, PIECE, true).run()
+}
+
+/// The same from headers alone: for bytes known to be good.
+pub fn shallow<R: ReadAt + ?Sized>(source: &R, from: u64, len: u64) -> io::Result<Vec<Piece>> {
+    Scanner::new(source, from, len, SHALLOW_PIECE, false).run()
+}
+
+/// CRC32C of a range; None when it is not all there.
+pub fn crc<R: ReadAt + ?Sized>(source: &R, from: u64, to: u64) -> io::Result<Option<u32>> {
+    Window::new(source, to, PIECE).crc(from, to, 0)
+}
+
+struct Scanner<'a, R: ?Sized> {
+    window: Window<'a, R>,
+    is_deep: bool,
+    pieces: Vec<Piece>,
+    at: u64,
+    /// Where the current batch began, and the CRC32C of it up to `at`.
+    batch_start: u64,
+    batch_crc: u32,
+    /// The first piece of the current batch.
+    batch_first: usize,
+}
+
+impl<'a, R: ReadAt + ?Sized> Scanner<'a, R> {
+    fn new(source: &'a R, from: u64, len: u64, piece: usize, is_deep: bool) -> Self {
+        let window = Window::new(source, len, piece);
+        Self { window, is_deep, pieces: Vec::new(), at: from, batch_start: from, batch_crc: 0, batch_first: 0 }
+    }
+
+    fn run(mut self) -> io::Result<Vec<Piece>> {
+        while self.at < self.window.len() {
+            let piece = match self.piece_at(self.at)? {
+                Some(piece) => piece,
+                None => Piece::Damage(self.at..self.after_damage()?),
+            };
+            self.take(piece)?;
+        }
+        // What no mark vouches for must prove itself.
+        self.inspect_batch(u64::MAX)?;
+        Ok(self.pieces)
+    }
+
+    fn take(&mut self, piece: Piece) -> io::Result<()> {
+        let end = piece.range().end;
+        let Piece::Mark { offset, mark, .. } = piece else {
+            if self.is_deep {
+                self.batch_crc = self.window.crc(self.at, end, self.batch_crc)?.unwrap_or_default();
+            }
+            self.pieces.push(piece);
+            self.at = end;
+            return Ok(());
+        };
+        let vouched_from = if self.is_deep { self.vouched_from(offset, &mark)? } else { Some(self.batch_start) };
+        self.inspect_batch(vouched_from.unwrap_or(offset))?;
+        self.pieces.push(Piece::Mark { offset, mark, is_good: vouched_from.is_some() });
+        self.at = end;
+        (self.batch_start, self.batch_crc, self.batch_first) = (end, 0, self.pieces.len());
+        Ok(())
+    }
+
+    /// Start of the bytes that the mark at `offset` proves whole; None when they are not what they were.
+    fn vouched_from(&mut self, offset: u64, mark: &Mark) -> io::Result<Option<u64>> {
+        // Later than the batch's start when damage took the mark before.
+        let Some(start) = offset.checked_sub(mark.batch_len).filter(|start| *start >= self.batch_start) else {
+            return Ok(None);
+        };
+        let crc = if start == self.batch_start { Some(self.batch_crc) } else { self.window.crc(start, offset, 0)? };
+        Ok((crc == Some(mark.batch_crc)).then_some(start))
+    }
+
+    /// Looks into each fragment since the last mark that begins before `vouched_from`.
+    fn inspect_batch(&mut self, vouched_from: u64) -> io::Result<()> {
+        if !self.is_deep {
+            return Ok(());
+        }
+        for piece in self.pieces.iter_mut().skip(self.batch_first) {
+            if let Piece::Fragment(fragment) = piece
+                && fragment.offset < vouched_from
+            {
+                fragment.is_sane = is_sane(&mut self.window, fragment)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn piece_at(&mut self, at: u64) -> io::Result<Option<Piece>> {
+        let Some((size, kind)) = box_header(&mut self.window, at)? else { return Ok(None) };
+        match &kind {
+            b"moof" => Ok(self.fragment_at(at, size)?.map(Piece::Fragment)),
+            b"free" => {
+                if let Some(mark) = self.window.get(at, MARK_LEN as usize)?.and_then(Mark::parse) {
+                    return Ok(Some(Piece::Mark { offset: at, mark, is_good: true }));
+                }
+                let end = at + u64::from(size);
+                let is_broken_mark = self.window.get(at + 8, MAGIC.len())? == Some(MAGIC);
+                Ok((size >= 8 && end <= self.window.len() && !is_broken_mark).then_some(Piece::Free(at..end)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn fragment_at(&mut self, at: u64, size: u32) -> io::Result<Option<FragmentInfo>> {
+        if !(MOOF_MIN..=MOOF_MAX).contains(&size) {
+            return Ok(None);
+        }
+        let Some(moof) = self.window.get(at, size as usize)?.and_then(Moof::parse) else { return Ok(None) };
+        let Some((mdat_len, kind)) = box_header(&mut self.window, at + u64::from(size))? else { return Ok(None) };
+        let len = u64::from(size) + u64::from(mdat_len);
+        let is_whole = &kind == b"mdat"
+            && u64::from(mdat_len) == 8 + moof.media_bytes()
+            && at.checked_add(len).is_some_and(|end| end <= self.window.len());
+        let place = |run: Run| Run { offset: run.offset + at, ..run };
+        Ok(is_whole.then(|| FragmentInfo {
+            offset: at,
+            len,
+            sequence: moof.sequence,
+            video: moof.video.map(place),
+            audio: moof.audio.map(place),
+            is_sane: true,
+        }))
+    }
+
+    /// Where the chain goes on after the damage at `self.at`: the next whole fragment or mark; the end if there is none.
+    fn after_damage(&mut self) -> io::Result<u64> {
+        static MOOF: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"moof"));
+        static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MAGIC));
+        // A cover needs 8 bytes for its header.
+        let first = self.at + 8;
+        let mut from = first;
+        while let Some(bytes) = self.window.some(from, PIECE as u64)? {
+            // Both lie behind the start of their box: its type at 4, a mark's magic at 8.
+            let moof = MOOF.find(bytes).map(|at| (at, 4));
+            let mark = MARK.find(bytes).map(|at| (at, 8));
+            let piece_len = bytes.len() as u64;
+            let Some((hit, back)) = moof.into_iter().chain(mark).min() else {
+                // Needles may lie across two reads.
+                from += (piece_len - (piece_len - 1).min(7)).max(1);
+                continue;
+            };
+            let hit = from + hit as u64;
+            let start = hit.saturating_sub(back);
+            if start >= first && matches!(self.piece_at(start)?, Some(Piece::Fragment(_) | Piece::Mark { .. })) {
+                return Ok(start);
+            }
+            from = hit + 1;
+        }
+        Ok(self.window.len())
+    }
+}
+
+fn box_header<R: ReadAt + ?Sized>(window: &mut Window<'_, R>, at: u64) -> io::Result<Option<(u32, [u8; 4])>> {
+    let header = window.get(at, 8)?.and_then(|bytes| bytes.split_first_chunk::<4>());
+    Ok(header.and_then(|(size, kind)| Some((u32::from_be_bytes(*size), kind.try_into().ok()?))))
+}
+
+/// Whether the samples look like what was written, for bytes without a checksum that says so: NAL lengths fill each
+/// video sample, no NAL unit holds three zeros in a row (they cannot: ITU-T H.264 §7.4.1, H.265 §7.4.2), audio frames
+/// are of a size that ADTS can carry, and no disk sector of audio is all zero.
+fn is_sane<R: ReadAt + ?Sized>(window: &mut Window<'_, R>, fragment: &FragmentInfo) -> io::Result<bool> {
+    if let Some(run) = &fragment.video {
+        let mut at = run.offset;
+        for sample in &run.samples {
+            if !video_is_sane(window, at, at + u64::from(sample.size))? {
+                return Ok(false);
+            }
+            at += u64::from(sample.size);
+        }
+    }
+    let Some(run) = &fragment.audio else { return Ok(true) };
+    let sizes_fit = run.samples.iter().all(|sample| (1..=AUDIO_FRAME_MAX).contains(&sample.size));
+    Ok(sizes_fit && !has_zero_sector(window, run.offset, run.offset + run.bytes())?)
+}
+
+/// ADTS counts frame bytes in 13 bits (ISO/IEC 13818-7 §6.2); layers II and III stay far below.
+const AUDIO_FRAME_MAX: u32 = 8191;
+const SECTOR: u64 = 512;
+
+fn video_is_sane<R: ReadAt + ?Sized>(window: &mut Window<'_, R>, mut at: u64, end: u64) -> io::Result<bool> {
+    static ZEROS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&[0, 0, 0]));
+    if at == end {
+        return Ok(false);
+    }
+    while at < end {
+        let Some(len) = window.get(at, 4)?.and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes) else {
+            return Ok(false);
+        };
+        let next = at + 4 + u64::from(len);
+        if len == 0 || next > end {
+            return Ok(false);
+        }
+        let mut from = at + 4;
+        while from < next {
+            let Some(bytes) = window.some(from, next - from)? else { return Ok(false) };
+            if ZEROS.find(bytes).is_some() {
+                return Ok(false);
+            }
+            from += bytes.len() as u64;
+        }
+        at = next;
+    }
+    Ok(true)
+}
+
+fn has_zero_sector<R: ReadAt + ?Sized>(window: &mut Window<'_, R>, start: u64, end: u64) -> io::Result<bool> {
+    let mut at = start.next_multiple_of(SECTOR);
+    while at + SECTOR <= end {
+        if window.get(at, SECTOR as usize)?.is_some_and(|sector| sector.iter().all(|byte| *byte == 0)) {
+            return Ok(true);
+        }
+        at += SECTOR;
+    }
+    Ok(false)
+}
