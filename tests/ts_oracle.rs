@@ -1,5 +1,7 @@
 //! Demuxed streams must equal what ffprobe says of them: times, sizes, key frames, packet for packet.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::{path::Path, process::Command};
 
 use capstan::media::{AudioCodec, Segment, VideoCodec, mpegts};

@@ -106,3 +106,53 @@ pub fn codec_string(specific: &[u8]) -> String {
 fn object_type(specific: &[u8]) -> Option<u8> {
     specific.first().map(|byte| byte >> 3)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_tell_everything_mp4_needs() {
+        // LC, 48 kHz, stereo, 371 bytes with the header of 7.
+        let bytes = [0xff, 0xf1, 0x4c, 0x80, 0x2e, 0x7f, 0xfc];
+        let header = AdtsHeader::parse(&bytes).unwrap();
+        assert_eq!((header.header_bytes, header.frame_bytes), (7, 371));
+        let config = header.config();
+        assert_eq!((config.sample_rate, config.channels, config.samples_per_frame), (48000, 2, 1024));
+        assert_eq!(config.specific, [0x11, 0x90]);
+        assert_eq!(config.codec_string(), "mp4a.40.2");
+        let with_crc = [0xff, 0xf0, 0x4c, 0x80, 0x2e, 0x7f, 0xfc];
+        assert_eq!(AdtsHeader::parse(&with_crc).unwrap().header_bytes, 9);
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused() {
+        for bytes in [
+            [0xff, 0xe1, 0x4c, 0x80, 0x2e, 0x7f, 0xfc], // 11 sync bits: MPEG audio
+            [0xff, 0xf3, 0x4c, 0x80, 0x2e, 0x7f, 0xfc], // layer not 0
+            [0xff, 0xf1, 0x7c, 0x80, 0x2e, 0x7f, 0xfc], // reserved rate
+            [0xff, 0xf1, 0x4c, 0x00, 0x2e, 0x7f, 0xfc], // layout in-band
+            [0xff, 0xf1, 0x4c, 0x80, 0x00, 0xff, 0xfc], // no room for the header
+            [0xff, 0xf1, 0x4c, 0x80, 0x2e, 0x7f, 0xfd], // two raw blocks
+        ] {
+            assert_eq!(AdtsHeader::parse(&bytes), None, "{bytes:02x?}");
+        }
+        assert_eq!(AdtsHeader::parse(&[0xff, 0xf1, 0x4c, 0x80, 0x2e, 0x7f]), None);
+    }
+
+    #[test]
+    fn silence_is_for_lc_mono_and_stereo() {
+        let config = |codec, channels, specific: &[u8]| AudioConfig {
+            codec,
+            sample_rate: 48000,
+            channels,
+            samples_per_frame: SAMPLES_PER_FRAME,
+            specific: specific.to_vec(),
+        };
+        assert_eq!(silent_frame(&config(AudioCodec::Aac, 1, &[0x11, 0x88])).map(<[u8]>::len), Some(4));
+        assert_eq!(silent_frame(&config(AudioCodec::Aac, 2, &[0x11, 0x90])).map(<[u8]>::len), Some(7));
+        assert_eq!(silent_frame(&config(AudioCodec::Aac, 6, &[0x11, 0xb0])), None);
+        assert_eq!(silent_frame(&config(AudioCodec::Aac, 2, &[0x09, 0x90])), None, "AAC main");
+        assert_eq!(silent_frame(&config(AudioCodec::Mpa, 2, &[])), None);
+    }
+}

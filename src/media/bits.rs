@@ -69,6 +69,49 @@ pub(crate) fn rbsp(nal: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    /// Writes what [`super::Bits`] reads.
+    #[derive(Default)]
+    pub(crate) struct BitWriter(Vec<bool>);
+
+    impl BitWriter {
+        pub(crate) fn put(&mut self, count: u32, value: u32) -> &mut Self {
+            self.0.extend((0..count).rev().map(|bit| value >> bit & 1 == 1));
+            self
+        }
+
+        pub(crate) fn ue(&mut self, value: u32) -> &mut Self {
+            let bits = u32::BITS - (value + 1).leading_zeros();
+            self.put(bits - 1, 0).put(bits, value + 1)
+        }
+
+        pub(crate) fn se(&mut self, value: i32) -> &mut Self {
+            self.ue(if value > 0 { value as u32 * 2 - 1 } else { value.unsigned_abs() * 2 })
+        }
+
+        /// Ends a chain whose value nobody wants.
+        pub(crate) fn end(&mut self) {}
+
+        /// Stop bit, header in front, emulation prevention (clause 7.4.1).
+        pub(crate) fn into_nal(mut self, header: &[u8]) -> Vec<u8> {
+            self.0.push(true);
+            let mut nal = header.to_vec();
+            let mut zeros = 0;
+            for chunk in self.0.chunks(8) {
+                let byte = chunk.iter().enumerate().fold(0, |byte, (i, bit)| byte | u8::from(*bit) << (7 - i));
+                if zeros >= 2 && byte <= 3 {
+                    nal.push(3);
+                    zeros = 0;
+                }
+                zeros = if byte == 0 { zeros + 1 } else { 0 };
+                nal.push(byte);
+            }
+            nal
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

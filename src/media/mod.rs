@@ -15,6 +15,8 @@ pub mod hls;
 pub mod mp4;
 pub mod mpa;
 pub mod mpegts;
+#[cfg(test)]
+mod parameter_set_tests;
 mod track;
 
 pub use track::ConfigChange;

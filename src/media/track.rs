@@ -114,9 +114,8 @@ impl VideoTrack {
             _ => None,
         };
         let mut steps: Vec<i64> = self.samples.windows(2).filter_map(step).collect();
-        let middle = steps.len() / 2;
-        if middle < steps.len() {
-            return Some(*steps.select_nth_unstable(middle).1);
+        if let Some(last) = steps.len().checked_sub(1) {
+            return Some(*steps.select_nth_unstable(last / 2).1);
         }
         let fps = self.config.as_ref()?.nominal_fps()?;
         Some((TICKS_PER_SECOND as f64 / fps).round() as i64)
@@ -163,4 +162,41 @@ pub(super) fn frames_90k(frames: u64, samples_per_frame: u32, sample_rate: u32) 
     let rate = u128::from(sample_rate.max(1));
     let ticks = u128::from(frames) * u128::from(samples_per_frame) * TICKS_PER_SECOND as u128;
     i64::try_from((ticks + rate / 2) / rate).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::VideoSample;
+    use super::*;
+
+    fn track(times: &[(i64, i64)]) -> VideoTrack {
+        let sample = |(pts_90k, dts_90k)| VideoSample { pts_90k, dts_90k, sync: false, data: 0..0 };
+        VideoTrack { samples: times.iter().copied().map(sample).collect(), ..VideoTrack::default() }
+    }
+
+    #[test]
+    fn one_gap_does_not_change_the_frame_rate() {
+        assert_eq!(track(&[(0, 0), (3600, 3600), (7200, 7200), (90_000, 90_000)]).frame_90k(), Some(3600));
+        assert_eq!(track(&[(0, 0), (3000, 3000)]).fps(), Some(30.0));
+        assert_eq!(track(&[(0, 0)]).frame_90k(), None);
+        assert_eq!(track(&[(0, 0), (0, 0)]).frame_90k(), None, "equal times tell nothing");
+    }
+
+    #[test]
+    fn spans_are_from_the_first_shown_to_the_end_of_the_last() {
+        let reordered = track(&[(3000, 0), (9000, 3000), (6000, 6000)]);
+        assert_eq!(reordered.span_90k(), Some((3000, 12_000)));
+        assert_eq!(track(&[]).span_90k(), None);
+        let segment = Segment { video: Some(reordered), ..Segment::default() };
+        assert_eq!(segment.span_90k(), Some((3000, 12_000)));
+        assert_eq!(Segment::default().span_90k(), None);
+    }
+
+    #[test]
+    fn audio_durations_do_not_drift() {
+        assert_eq!(frames_90k(1, 1024, 48000), 1920);
+        assert_eq!(frames_90k(1, 1024, 44100), 2090);
+        assert_eq!(frames_90k(44100, 1024, 44100), 1024 * 90_000);
+        assert_eq!(frames_90k(u64::MAX, 1024, 0), i64::MAX);
+    }
 }

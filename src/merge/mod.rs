@@ -1,3 +1,17 @@
-//! merge
+//! Segments in hot become crash-safe chunks on disk: write once, one append and one fdatasync a minute (design §5).
+//!
+//! ```text
+//! hot ─▶ merger_actor (when) ─▶ job (on the volume's commit thread) ─▶ chunk
+//!                                 demux ─▶ timeline (anchor, lay) ─▶ append, mark, fdatasync ─▶ index
+//!                                 seal ─▶ handover ─▶ ring
+//! ```
+//! What a commit must not lose lives in the device's [`cell`], so a restarted actor goes on where the last one was.
+
+pub mod anchor;
 pub mod chunk;
+pub mod committer;
+pub mod epoch;
+pub mod lay;
+pub mod plan;
 pub mod recover;
+pub mod timeline;

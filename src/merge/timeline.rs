@@ -1,0 +1,483 @@
+//! Puts demuxed segments on the wall clock and into chunks: pure, one device, no clock and no disk of its own.
+//!
+//! ```text
+//! segments ─▶ where in wall time? ─▶ which chunk? ─▶ which fragments? ─▶ Output
+//!             (anchor)               (here)          (lay)
+//! ```
+//! A segment is never divided between chunks: the boundary is the first segment that starts with a key frame at or
+//! behind the UTC grid line.
+
+use crate::{
+    clock::{TICKS_PER_SECOND, Utc90k},
+    ids::SegmentKey,
+    media::{AudioConfig, Segment, VideoCodec, VideoConfig, VideoTrack, mp4::MarkInfo},
+    merge::{
+        anchor::{Anchor, Step, Steps},
+        lay::{Lanes, Piece, Planned},
+    },
+};
+
+/// PTS that falls by more was reset; media that would overlap the chunk by more needs a part of its own.
+const BACKWARD_90K: i64 = TICKS_PER_SECOND;
+/// Pictures of one run may overlap this much at a seam: the rounding of a variable frame rate, not a jump.
+const SEAM_90K: i64 = TICKS_PER_SECOND / 10;
+/// Sound this far from the pictures of its own segment is a broken time stamp, not sound.
+const STRAY_90K: i64 = 5 * TICKS_PER_SECOND;
+/// Sound may start this much before the first decodable picture; more of it belongs to pictures nobody can see.
+const LEAD_SOUND_90K: i64 = TICKS_PER_SECOND / 2;
+
+/// A demuxed segment and what hot knows of it.
+#[derive(Clone, Debug)]
+pub struct Input {
+    pub key: SegmentKey,
+    pub arrived: Utc90k,
+    /// ≤ 0: how much less delay the run's next waiting segments had; the first one comes late. Used at a run's start.
+    pub lead_90k: i64,
+    pub segment: Segment,
+}
+
+/// What to do to the chunk, in this order.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Finish the open chunk, when there is one, and begin another.
+    Open(Opening),
+    Append(Laid),
+}
+
+/// Why a chunk begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// None was open.
+    First,
+    /// The UTC grid line has passed.
+    Grid,
+    /// Another codec or audio configuration.
+    Codec,
+    /// The wall clock stepped.
+    Step,
+    /// Its time lies before the end of the open chunk.
+    Overlap,
+}
+
+#[derive(Clone, Debug)]
+pub struct Opening {
+    pub why: Why,
+    pub start: Utc90k,
+    pub video: Option<VideoConfig>,
+    pub audio: Option<AudioConfig>,
+    pub fps: f64,
+}
+
+/// A segment as fragments; their samples point into `video_es` and `audio_es`.
+#[derive(Clone, Debug)]
+pub struct Laid {
+    pub fragments: Vec<Planned>,
+    pub video_es: Vec<u8>,
+    pub audio_es: Vec<u8>,
+    /// What a commit behind these fragments promises.
+    pub mark: MarkInfo,
+}
+
+/// See the module. Cloned at each commit, so that a failed job leaves no trace.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    grid_90k: i64,
+    run: Option<Run>,
+    chunk: Option<Lanes>,
+    steps: Steps,
+    /// Placed, and laid when the segment behind it tells how long its last picture lasts.
+    pending: Option<Piece>,
+    /// Pictures dropped because none before them could be decoded.
+    pub undecodable: u64,
+}
+
+/// One FFmpeg's stretch of segments.
+#[derive(Clone, Debug)]
+struct Run {
+    last: SegmentKey,
+    anchor: Anchor,
+    /// Run time where the last segment ended.
+    end_90k: i64,
+    last_dts_90k: [Option<i64>; 2],
+    /// As last seen: parameter sets may come once, sound may pause.
+    video: Option<VideoConfig>,
+    audio: Option<AudioConfig>,
+}
+
+impl Timeline {
+    pub fn new(chunk_seconds: u32) -> Self {
+        let grid_90k = i64::from(chunk_seconds.max(1)) * TICKS_PER_SECOND;
+        Self { grid_90k, run: None, chunk: None, steps: Steps::default(), pending: None, undecodable: 0 }
+    }
+
+    /// Goes on in a chunk found on disk. `ends`: of its tracks, in their own ticks since its start.
+    pub fn resume(&mut self, lanes: Lanes, mark: &MarkInfo) {
+        let end_90k = mark.last_dts_90k.iter().flatten().copied().max().unwrap_or(0);
+        self.run = Some(Run {
+            last: mark.last,
+            anchor: Anchor::new(mark.offset_90k),
+            end_90k,
+            last_dts_90k: mark.last_dts_90k,
+            video: None,
+            audio: None,
+        });
+        self.chunk = Some(lanes);
+    }
+
+    /// The wall clock stepped among the segments to come.
+    pub fn step(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
+    /// Forgets the open chunk: it was sealed, or its file takes no more.
+    pub fn close(&mut self) {
+        self.chunk = None;
+        self.pending = None;
+    }
+
+    /// The reference against which the segment's 33-bit times are unwrapped; None at a run's start.
+    pub fn near_90k(&self, key: SegmentKey) -> Option<i64> {
+        self.run.as_ref().filter(|run| run.last.epoch == key.epoch).map(|run| run.end_90k)
+    }
+
+    /// The grid line behind the open chunk: from there on it should be sealed.
+    pub fn chunk_until(&self) -> Option<Utc90k> {
+        self.chunk.as_ref().map(|chunk| Utc90k((slot(chunk.start, self.grid_90k) + 1) * self.grid_90k))
+    }
+
+    /// Takes the next segment, in order of keys. `taken` tells chunk starts (UTC ms) that exist already.
+    pub fn push(&mut self, input: Input, taken: &dyn Fn(i64) -> bool) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        let Input { key, arrived, lead_90k, segment } = input;
+        for part in split_at_resets(segment) {
+            let next = self.follows(key, &part);
+            outputs.extend(self.finish(next).map(Output::Append));
+            let (opening, piece) = self.place(key, arrived, lead_90k, part, taken);
+            outputs.extend(opening.map(Output::Open));
+            self.pending = piece;
+        }
+        outputs
+    }
+
+    /// Lays what waits, before a commit.
+    pub fn flush(&mut self) -> Option<Laid> {
+        self.finish(None)
+    }
+
+    /// Run time of the segment's first picture when it directly follows the pending segment's.
+    fn follows(&self, key: SegmentKey, segment: &Segment) -> Option<i64> {
+        let run = self.run.as_ref()?;
+        let next = SegmentKey { epoch: run.last.epoch, number: run.last.number.checked_add(1)? };
+        let first = segment.video.as_ref()?.samples.first()?.dts_90k;
+        (key == next && run.last_dts_90k[0].is_some_and(|last| first > last)).then_some(first)
+    }
+
+    fn finish(&mut self, next_dts_90k: Option<i64>) -> Option<Laid> {
+        let mut piece = self.pending.take()?;
+        let chunk = self.chunk.as_mut()?;
+        let last_video = piece.video.as_ref().and_then(|track| track.samples.last()).map(|sample| sample.dts_90k);
+        let last_audio = piece.audio.as_ref().and_then(|track| track.samples.last()).map(|sample| sample.pts_90k);
+        let mark = MarkInfo { last: piece.key, last_dts_90k: [last_video, last_audio], offset_90k: piece.offset_90k };
+        let fragments = chunk.lay(&mut piece, next_dts_90k);
+        let video_es = piece.video.map(|track| track.es).unwrap_or_default();
+        let audio_es = piece.audio.map(|track| track.es).unwrap_or_default();
+        (!fragments.is_empty()).then_some(Laid { fragments, video_es, audio_es, mark })
+    }
+
+    fn place(
+        &mut self,
+        key: SegmentKey,
+        arrived: Utc90k,
+        lead_90k: i64,
+        mut segment: Segment,
+        taken: &dyn Fn(i64) -> bool,
+    ) -> (Option<Opening>, Option<Piece>) {
+        // Behind a hole as at a run's start, pictures before the first key frame cannot be decoded.
+        if !self.run.as_ref().is_some_and(|run| run.continues_with(key)) {
+            self.undecodable += drop_lead_in(&mut segment);
+        }
+        let Some(span) = Span::of(&segment) else { return (None, None) };
+        let seam = self.anchor(key, arrived, lead_90k, span);
+        let Some(run) = self.run.as_mut() else { return (None, None) };
+        run.learn(key, &segment, span);
+        let why = self.why_open(&segment, span, seam);
+        if let Some(why) = why {
+            if self.can_open(&segment, why) {
+                let opening = self.open(why, &segment, span, taken);
+                return (Some(opening), self.piece(key, segment));
+            }
+            if why != Why::Grid {
+                self.undecodable += drop_lead_in(&mut segment);
+                let Some(span) = Span::of(&segment).filter(|_| self.can_open(&segment, why)) else {
+                    return (None, None);
+                };
+                let opening = self.open(why, &segment, span, taken);
+                return (Some(opening), self.piece(key, segment));
+            }
+        }
+        self.join(span, seam);
+        (None, self.piece(key, segment))
+    }
+
+    /// Follows the segment with the run's anchor.
+    fn anchor(&mut self, key: SegmentKey, arrived: Utc90k, lead_90k: i64, span: Span) -> Seam {
+        let told = self.steps.relabel(key, arrived);
+        let relabelled = told != arrived;
+        let candidate = told.0.saturating_sub(span.end_90k);
+        let run = match &mut self.run {
+            Some(run) if run.last.epoch == key.epoch => run,
+            _ => {
+                self.steps.start_run(key, relabelled);
+                self.run = Some(Run::new(key, candidate.saturating_add(lead_90k.min(0)), span.end_90k));
+                return Seam::Moved;
+            }
+        };
+        let reset = span.first_90k < run.end_90k.saturating_sub(BACKWARD_90K);
+        let delta = self.steps.explain(key, relabelled, candidate.saturating_sub(run.anchor.offset_90k()));
+        if reset {
+            run.anchor.restart(candidate);
+            return if delta == 0 { Seam::Moved } else { Seam::Stepped };
+        }
+        if delta != 0 {
+            run.anchor.restart(run.anchor.offset_90k().saturating_add(delta));
+            run.anchor.observe(candidate);
+            return Seam::Stepped;
+        }
+        if run.anchor.observe(candidate) {
+            run.anchor.adopt(run.anchor.estimate_90k());
+            return Seam::Moved;
+        }
+        Seam::Same
+    }
+
+    fn why_open(&self, segment: &Segment, span: Span, seam: Seam) -> Option<Why> {
+        let (Some(run), Some(chunk)) = (&self.run, &self.chunk) else { return Some(Why::First) };
+        let codec = run.codec(segment).filter(|_| segment.video.is_some());
+        if seam == Seam::Stepped {
+            Some(Why::Step)
+        } else if !chunk.takes(codec, &segment.audio) {
+            Some(Why::Codec)
+        } else if span.overlap(chunk, run.anchor.offset_90k()) > BACKWARD_90K {
+            Some(Why::Overlap)
+        } else {
+            // The label a new chunk would get decides, or corrected drift would put it into the slot just left.
+            let label = Utc90k(span.first_90k) + run.anchor.estimate_90k();
+            (slot(label, self.grid_90k) > slot(chunk.start, self.grid_90k)).then_some(Why::Grid)
+        }
+    }
+
+    /// A chunk begins with a picture that decodes, and at the grid line not with a mere pause of the pictures.
+    fn can_open(&self, segment: &Segment, why: Why) -> bool {
+        let config = self.run.as_ref().and_then(|run| run.video.as_ref());
+        match &segment.video {
+            Some(track) => config.is_some() && track.samples.first().is_some_and(|sample| sample.sync),
+            None => why != Why::Grid || config.is_none(),
+        }
+    }
+
+    fn open(&mut self, why: Why, segment: &Segment, span: Span, taken: &dyn Fn(i64) -> bool) -> Opening {
+        let mut start = Utc90k(span.first_90k);
+        let (mut video, mut audio) = (None, segment.audio.first().map(|track| track.config.clone()));
+        if let Some(run) = &mut self.run {
+            run.anchor.adopt(run.anchor.estimate_90k());
+            start = start + run.anchor.offset_90k();
+            video = run.video.clone().filter(|_| segment.video.is_some());
+            audio = audio.or_else(|| run.audio.clone());
+        }
+        // Two parts may begin in one millisecond when the clock is set back: the file name must differ.
+        while taken(start.as_ms()) {
+            start = start + -90;
+        }
+        self.chunk = Some(Lanes::new(start, video.as_ref().map(|video| video.codec), audio.clone()));
+        Opening { why, start, video, audio, fps: fps(segment) }
+    }
+
+    /// Goes on in the open chunk; where the seam moved back a little, the segment waits for the chunk's end.
+    fn join(&mut self, span: Span, seam: Seam) {
+        let (Some(run), Some(chunk)) = (&mut self.run, &self.chunk) else { return };
+        let overlap = span.overlap(chunk, run.anchor.offset_90k());
+        let tolerated = if seam == Seam::Same { SEAM_90K } else { 0 };
+        if overlap > tolerated {
+            run.anchor.adopt(run.anchor.offset_90k().saturating_add(overlap));
+        }
+    }
+
+    /// Of several audio configurations in one segment, the one that the chunk holds is kept.
+    fn piece(&self, key: SegmentKey, segment: Segment) -> Option<Piece> {
+        let wanted = self.chunk.as_ref()?.audio.as_ref();
+        let audio = segment.audio.into_iter().find(|track| Some(&track.config) == wanted);
+        let offset_90k = self.run.as_ref()?.anchor.offset_90k();
+        Some(Piece { key, offset_90k, video: segment.video, audio })
+    }
+}
+
+/// How a segment meets the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seam {
+    /// Same run, same offset: PTS alone decides.
+    Same,
+    /// Another run, or another offset.
+    Moved,
+    /// The wall clock stepped in between.
+    Stepped,
+}
+
+impl Run {
+    fn new(first: SegmentKey, offset_90k: i64, end_90k: i64) -> Self {
+        let anchor = Anchor::new(offset_90k);
+        Self { last: first, anchor, end_90k, last_dts_90k: [None, None], video: None, audio: None }
+    }
+
+    /// Same run, same segment (its second part) or the very next.
+    fn continues_with(&self, key: SegmentKey) -> bool {
+        key.epoch == self.last.epoch && key.number.checked_sub(self.last.number).is_some_and(|ahead| ahead <= 1)
+    }
+
+    fn codec(&self, segment: &Segment) -> Option<VideoCodec> {
+        let own = segment.video.as_ref().and_then(|track| track.config.as_ref());
+        own.or(self.video.as_ref()).map(|config| config.codec)
+    }
+
+    fn learn(&mut self, key: SegmentKey, segment: &Segment, span: Span) {
+        (self.last, self.end_90k) = (key, span.end_90k);
+        let video = segment.video.as_ref();
+        self.last_dts_90k = [
+            video.and_then(|track| track.samples.last()).map(|sample| sample.dts_90k),
+            segment.audio.iter().rev().find_map(|track| track.samples.last()).map(|sample| sample.pts_90k),
+        ];
+        if let Some(config) = video.and_then(|track| track.config.as_ref()) {
+            self.video = Some(config.clone());
+        }
+        if let Some(track) = segment.audio.last() {
+            self.audio = Some(track.config.clone());
+        }
+    }
+}
+
+/// When a segment's samples are shown, in run time.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    first_90k: i64,
+    /// Of the pictures, or of the sound where there are none: the moment the segment was complete.
+    end_90k: i64,
+    video_90k: Option<i64>,
+    audio_90k: Option<i64>,
+}
+
+impl Span {
+    /// None without samples.
+    fn of(segment: &Segment) -> Option<Self> {
+        let pictures = segment.video.iter().flat_map(|track| &track.samples).map(|sample| sample.pts_90k);
+        let sound = || segment.audio.iter().flat_map(|track| &track.samples).map(|sample| sample.pts_90k);
+        let video_90k = pictures.clone().min();
+        let audio_90k = sound().min();
+        let first_90k = video_90k.into_iter().chain(audio_90k).min()?;
+        let end_90k = match pictures.max() {
+            Some(last) => last.saturating_add(frame_90k(segment)),
+            None => {
+                let config = &segment.audio.last()?.config;
+                let frame = i64::from(config.samples_per_frame) * TICKS_PER_SECOND;
+                sound().max()?.saturating_add(frame / i64::from(config.sample_rate.max(1)))
+            }
+        };
+        Some(Self { first_90k, end_90k, video_90k, audio_90k })
+    }
+
+    /// Ticks by which the segment begins before what is laid ends, the worse track; negative for a gap.
+    fn overlap(&self, chunk: &Lanes, offset_90k: i64) -> i64 {
+        let [video_end, audio_end] = chunk.ends();
+        let over = |end: Option<Utc90k>, first: Option<i64>| {
+            end.zip(first).map(|(end, first)| end.0.saturating_sub(first.saturating_add(offset_90k)))
+        };
+        // Silence may have been put where late sound belongs: with pictures, theirs is the time that counts.
+        over(video_end, self.video_90k).or_else(|| over(audio_end, self.audio_90k)).unwrap_or(i64::MIN)
+    }
+}
+
+/// Mean distance of the pictures; 30 fps where one cannot tell.
+fn frame_90k(segment: &Segment) -> i64 {
+    let samples = segment.video.as_ref().map_or(&[][..], |track| &track.samples);
+    match (samples.first(), samples.last()) {
+        (Some(first), Some(last)) if samples.len() > 1 => {
+            let steps = i64::try_from(samples.len() - 1).unwrap_or(1);
+            (last.dts_90k.saturating_sub(first.dts_90k) / steps).clamp(1, TICKS_PER_SECOND)
+        }
+        _ => 3000,
+    }
+}
+
+fn fps(segment: &Segment) -> f64 {
+    if segment.video.is_some() { TICKS_PER_SECOND as f64 / frame_90k(segment) as f64 } else { 0.0 }
+}
+
+/// Number of the grid interval since 1970. Chunks divide an hour, so this grid is the UTC hour's.
+fn slot(time: Utc90k, grid_90k: i64) -> i64 {
+    time.0.div_euclid(grid_90k)
+}
+
+/// Removes what lies before the first key frame; how many pictures that were.
+fn drop_lead_in(segment: &mut Segment) -> u64 {
+    let Some(track) = &mut segment.video else { return 0 };
+    let lead_in = track.samples.iter().position(|sample| sample.sync).unwrap_or(track.samples.len());
+    if lead_in == 0 {
+        return 0;
+    }
+    track.samples.drain(..lead_in);
+    match track.samples.first().map(|sample| sample.pts_90k - LEAD_SOUND_90K) {
+        Some(from) => segment.audio.iter_mut().for_each(|track| track.samples.retain(|sample| sample.pts_90k >= from)),
+        None => segment.audio.clear(),
+    }
+    segment.audio.retain(|track| !track.samples.is_empty());
+    lead_in as u64
+}
+
+/// Removes sound that has nothing to do with the segment's pictures.
+fn drop_strays(segment: &mut Segment) {
+    let pictures = segment.video.iter().flat_map(|track| &track.samples).map(|sample| sample.pts_90k);
+    let Some((first, last)) = pictures.clone().min().zip(pictures.max()) else { return };
+    let near = first.saturating_sub(STRAY_90K)..=last.saturating_add(STRAY_90K);
+    for track in &mut segment.audio {
+        track.samples.retain(|sample| near.contains(&sample.pts_90k));
+    }
+    segment.audio.retain(|track| !track.samples.is_empty());
+}
+
+/// Cuts where a time base was reset inside a segment, so that each part can be tied to the wall clock by itself.
+/// Tracks without samples are left out.
+fn split_at_resets(mut segment: Segment) -> Vec<Segment> {
+    segment.video = segment.video.filter(|track| !track.samples.is_empty());
+    segment.audio.retain(|track| !track.samples.is_empty());
+    let fell = |before: i64, after: i64| after < before.saturating_sub(BACKWARD_90K);
+    let video_at = segment.video.as_ref().and_then(|track| {
+        track.samples.windows(2).position(|pair| matches!(pair, [a, b] if fell(a.dts_90k, b.dts_90k)))
+    });
+    let audio_at = |samples: &[crate::media::AudioSample]| {
+        samples.windows(2).position(|pair| matches!(pair, [a, b] if fell(a.pts_90k, b.pts_90k)))
+    };
+    let sound_falls = segment.audio.iter().any(|track| audio_at(&track.samples).is_some());
+    // Sound that jumps while pictures run is a fault of the sound alone.
+    if video_at.is_none() && (segment.video.is_some() || !sound_falls) {
+        drop_strays(&mut segment);
+        return vec![segment];
+    }
+    let mut rest = Segment::default();
+    if let (Some(track), Some(at)) = (&mut segment.video, video_at) {
+        let samples = track.samples.split_off(at + 1);
+        rest.video = Some(VideoTrack { config: track.config.clone(), samples, es: track.es.clone() });
+    }
+    for track in &mut segment.audio {
+        if let Some(at) = audio_at(&track.samples) {
+            let mut after = track.clone();
+            after.samples = track.samples.split_off(at + 1);
+            rest.audio.push(after);
+        }
+    }
+    drop_strays(&mut segment);
+    // Each round leaves at least one sample behind, so this ends.
+    let mut parts = vec![segment];
+    parts.extend(split_at_resets(rest));
+    parts
+}
+
+#[cfg(test)]
+mod tests;
