@@ -12,6 +12,8 @@ pub mod layout;
 pub mod live;
 pub mod retention;
 pub mod shed;
+#[cfg(test)]
+pub(crate) mod test_disk;
 pub mod tmpfs;
 pub mod volume;
 
