@@ -58,7 +58,8 @@ pub fn run(settings: Settings, config: Option<&Path>) -> Result<()> {
 }
 
 /// What everything is built from.
-pub(crate) struct Start {
+#[derive(Clone)]
+struct Start {
     settings: Arc<Settings>,
     clock: Clock,
     metrics: Arc<Metrics>,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicBool},
     thread,
 };
 
@@ -13,14 +13,18 @@ use slog::{Logger, info, o, warn};
 use super::Start;
 use crate::{
     archive::Arrived,
-    capture::{Capabilities, CaptureStatus, ProcessCell, Spawner, Watcher},
+    capture::{Capabilities, CaptureParts, CaptureStatus, ProcessCell, ProcessHost, Registration, Watcher},
     config::Camera,
     device::{self, Device},
     error::{Error, Result},
-    ids::DeviceId,
     keep::{Cleaner, CleanerActor, CleanerParts, KeptDevice, LoadReading},
     limits::WorkGroup,
-    merge::{Committer, EpochSource, MergeCell, SegmentArrived},
+    merge::{
+        cell::MergeCell,
+        committer::Committer,
+        epoch::EpochSource,
+        merger_actor::{MergerParts, SegmentArrived},
+    },
     storage::{DeviceIndex, HotDevice, HotLayout, HotLimits, Retention, Volume, inventory},
     supervisor::{ChildSpec, Load, LoadActor, Slot, Supervisor},
     web::{DeviceStatus, HotCache, WebDevice, WebState, facts, reader::Readers},
@@ -38,6 +42,7 @@ pub(super) struct Host {
     load: Arc<ArcSwap<Load>>,
     cleaner: Arc<Cleaner>,
     watcher: Watcher,
+    watched: Mutex<Vec<Registration>>,
 }
 
 impl Host {
@@ -45,13 +50,14 @@ impl Host {
         let settings = &start.settings;
         let committer =
             Committer::start("commit", settings.camera.len().max(1) * COMMIT_JOBS_PER_DEVICE, start.log.clone())?;
-        let spawner = Spawner::start(children)?;
-        let capabilities = Arc::new(Capabilities::probe(settings, &start.log));
+        let processes = ProcessHost::start(children)?;
+        let capabilities = Arc::new(Capabilities::new(settings.clone(), processes.clone()));
         let load = Arc::new(ArcSwap::from_pointee(Load::default()));
         let kept = Arc::new(ArcSwap::from_pointee(Vec::new()));
+        let retention = Retention::load(&volume, start.clock.clone());
         let cleaner = Cleaner::start(CleanerParts {
             volume: volume.clone(),
-            retention: Retention::load(&volume, start.clock.clone()),
+            retention: retention.clone(),
             devices: kept.clone(),
             limits: settings.as_ref().into(),
             hot: settings.storage.hot.clone(),
@@ -61,14 +67,18 @@ impl Host {
             metrics: start.metrics.clone(),
             log: start.log.clone(),
         })?;
-        let shared = Shared { start, volume: &volume, committer, spawner, capabilities, cleaner: cleaner.clone() };
+        let shared = Shared { start, volume: &volume, retention, committer, processes, capabilities, cleaner: cleaner.clone() };
         let mut devices = Vec::with_capacity(settings.camera.len());
         for place in 0..settings.camera.len() {
             devices.extend(shared.device(place)?);
         }
         kept.store(Arc::new(devices.iter().map(|device| kept_device(device)).collect()));
-        let watcher = Watcher::start(&start.log, start.metrics.inotify_overflows.clone())?;
-        Ok(Self { start: start.clone(), volume, devices, kept, load, cleaner, watcher })
+        let watcher = Watcher::start(
+            HotLayout::new(&settings.storage.hot),
+            start.metrics.inotify_overflows.clone(),
+            start.log.clone(),
+        )?;
+        Ok(Self { start: start.clone(), volume, devices, kept, load, cleaner, watcher, watched: Mutex::default() })
     }
 
     /// Recording begins; the index fills meanwhile.
@@ -87,10 +97,15 @@ impl Host {
     fn watch(&self, device: &Arc<Device>) -> Result<()> {
         let wake = device.clone();
         // Refused wake-ups are no loss: both actors look for themselves each second.
-        self.watcher.add(&device.hot_layout, device.hot.clone(), move || {
-            let _ = wake.archiver.try_send(Arrived);
-            let _ = wake.merger.try_send(SegmentArrived);
-        })
+        let registration = self.watcher.register(
+            device.hot.clone(),
+            Arc::new(move || {
+                let _ = wake.archiver.try_send(Arrived);
+                let _ = wake.merger.try_send(SegmentArrived);
+            }),
+        )?;
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner).push(registration);
+        Ok(())
     }
 
     /// On a thread of its own: a month of chunks takes seconds to look through, a sick disk longer. The cleaner starts
@@ -179,14 +194,11 @@ fn load_reading(load: &Arc<ArcSwap<Load>>) -> Arc<dyn Fn() -> LoadReading + Send
 
 /// Puts what lies on the disk into the index. What a commit publishes meanwhile is newer and stays.
 fn fill(index: &DeviceIndex, volume: &Volume, log: &Logger) {
-    match inventory::scan_device(volume, index.device()) {
+    match inventory::load(volume, index) {
         Ok(scanned) => {
             for strange in &scanned.set_aside {
                 warn!(log, "file is not a chunk, left alone"; "path" => strange.path.display().to_string(),
                     "why" => &strange.why);
-            }
-            for chunk in scanned.chunks {
-                index.put_if_absent(chunk);
             }
         }
         Err(error) => warn!(log, "archive of the device cannot be listed"; "error" => %error),
@@ -211,18 +223,18 @@ fn web_device(device: &Arc<Device>) -> WebDevice {
                 status: status.state.name(),
                 since: Some(status.since),
                 reason: status.reason.clone(),
-                recorder: recorder(&told.capture.load(), &told),
+                recorder: recorder(&told),
             }
         }),
     }
 }
 
-fn recorder(capture: &CaptureStatus, device: &Device) -> Map<String, Value> {
-    let mut told = match json!(capture) {
+fn recorder(device: &Device) -> Map<String, Value> {
+    let mut told = match json!(**device.capture_status.load()) {
         Value::Object(told) => told,
         _ => Map::new(),
     };
-    told.insert("merge".into(), json!(*device.merge.status()));
+    told.insert("merge".into(), json!(*device.merge.cell.status()));
     told
 }
 
@@ -230,8 +242,9 @@ fn recorder(capture: &CaptureStatus, device: &Device) -> Map<String, Value> {
 struct Shared<'a> {
     start: &'a Start,
     volume: &'a Arc<Volume>,
+    retention: Arc<Retention>,
     committer: Committer,
-    spawner: Spawner,
+    processes: ProcessHost,
     capabilities: Arc<Capabilities>,
     cleaner: Arc<Cleaner>,
 }
@@ -246,36 +259,66 @@ impl Shared<'_> {
         let hot_layout = HotLayout::new(&settings.storage.hot);
         let limits = HotLimits::of(settings, camera);
         let hot = HotDevice::new(id.clone(), hot_layout.clone(), limits, clock.clone(), metrics.clone());
-        let cleaner = self.cleaner.clone();
-        Ok(Some(Arc::new(Device {
-            camera: Arc::new(Camera::clone(camera)),
+        let (hot, index) = (Arc::new(hot), Arc::new(DeviceIndex::new(id.clone())));
+        let camera = Arc::new(Camera::clone(camera));
+        let capture_status = Arc::new(ArcSwap::from_pointee(CaptureStatus::default()));
+        let epochs = EpochSource::open(
+            id.clone(),
+            self.volume.clone(),
+            self.committer.clone(),
+            metrics.clone(),
+            log.clone(),
+        );
+        let (next, seen) = (epochs.clone(), hot.clone());
+        let capture = Arc::new(CaptureParts {
+            device: id.clone(),
+            camera: camera.clone(),
             settings: settings.clone(),
             clock: clock.clone(),
-            hot: Arc::new(hot),
-            index: Arc::new(DeviceIndex::new(id.clone())),
+            log: log.clone(),
+            hot_layout,
+            hot: hot.clone(),
+            cell: Arc::new(ProcessCell::new(self.processes.clone())),
+            capabilities: self.capabilities.clone(),
+            next_epoch: Arc::new(move || next.next(seen.highest_epoch())),
+            metrics: metrics.clone(),
+            status: capture_status.clone(),
+        });
+        let cleaner = self.cleaner.clone();
+        let merge = Arc::new(MergerParts {
+            device: id.clone(),
+            stagger: (place, settings.camera.len()),
+            settings: settings.clone(),
+            clock: clock.clone(),
+            log: log.clone(),
+            hot: hot.clone(),
+            index: index.clone(),
             volume: self.volume.clone(),
+            retention: self.retention.clone(),
             committer: self.committer.clone(),
-            epochs: self.epochs(&id, &metrics, &log),
+            cell: MergeCell::new(settings.archive.chunk_seconds),
+            epochs,
+            metrics: metrics.clone(),
             evict: Arc::new(move |bytes| {
                 cleaner.evict(bytes);
             }),
-            capabilities: self.capabilities.clone(),
-            process: ProcessCell::new(self.spawner.clone()),
-            merge: MergeCell::new(settings.archive.chunk_seconds),
-            capture: Arc::new(ArcSwap::from_pointee(CaptureStatus::default())),
+        });
+        Ok(Some(Arc::new(Device {
+            id,
+            camera,
+            clock: clock.clone(),
+            log,
+            metrics,
+            hot,
+            index,
+            volume: self.volume.clone(),
+            capture,
+            capture_status,
+            merge,
             status: ArcSwap::default(),
-            stagger: (place, settings.camera.len()),
             ffmpeg: Slot::new(),
             merger: Slot::new(),
             archiver: Slot::new(),
-            hot_layout,
-            metrics,
-            log,
-            id,
         })))
-    }
-
-    fn epochs(&self, id: &DeviceId, metrics: &crate::telemetry::DeviceMetrics, log: &Logger) -> Arc<EpochSource> {
-        EpochSource::open(id.clone(), self.volume.clone(), self.committer.clone(), metrics.clone(), log.clone())
     }
 }

@@ -76,3 +76,49 @@ impl Handler<Arrived> for ArchiverActor {
         self.evict();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use slog::Discard;
+
+    use super::*;
+    use crate::{
+        clock::{ManualClock, Utc90k},
+        ids::{Epoch, SegmentKey},
+        storage::{
+            HotLimits,
+            layout::{HotKind, HotLayout},
+        },
+        telemetry::Metrics,
+    };
+
+    #[test]
+    fn every_arrival_makes_room() {
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        let clock = ManualClock::at(Utc90k::from_seconds(1_795_143_600)).clock();
+        let limits =
+            HotLimits { segments: 3, segment_max_age: None, captures: 1, thumbnails: 1, device_bytes: 1 << 20 };
+        let layout = HotLayout::new(folder.path());
+        let id = "cam".parse().unwrap();
+        let metrics = Metrics::new().device(&id);
+        let hot = Arc::new(HotDevice::new(id, layout, limits, clock.clone(), metrics));
+        hot.prepare().unwrap();
+        let system = actix::System::new();
+        system.block_on(async {
+            let actor = ArchiverActor::new(hot.clone(), clock.clone(), &Logger::root(Discard, o!())).start();
+            for number in 0..10 {
+                let key = SegmentKey { epoch: Epoch(1), number };
+                std::fs::write(hot.segment_path(key), [0; 100]).unwrap();
+                hot.segment_arrived(key, 100, clock.wall());
+                hot.mark_committed_up_to(key);
+                actor.send(Arrived).await.unwrap();
+                let files = std::fs::read_dir(hot.segment_path(key).parent().unwrap()).unwrap();
+                let segments = files.filter(|file| {
+                    let name = file.as_ref().unwrap().file_name();
+                    crate::storage::layout::parse_hot_name(HotKind::Segment, name.to_str().unwrap()).is_some()
+                });
+                assert_eq!(segments.count() as u64, (number + 1).min(3));
+            }
+        });
+    }
+}

@@ -8,9 +8,9 @@ use slog::{info, warn};
 use super::{Device, DeviceState, Reading};
 use crate::{
     archive::ArchiverActor,
-    capture::{CaptureParts, CaptureState, FfmpegActor},
-    merge::{MergerActor, MergerParts},
-    supervisor::{Birth, ChildSpec, Finish, Keeper, Scope},
+    capture::{CaptureState, FfmpegActor, Stop},
+    merge::merger_actor::{FinalCommit, MergerActor},
+    supervisor::{Birth, ChildSpec, Finish, Keeper, Scope, Slot},
 };
 
 const TICK: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const FFMPEG_STOP_LIMIT: Duration = Duration::from_millis(3_500);
 /// The final commit: reading what waits in hot, one append, one fdatasync. What is late is merged at the next start.
 const COMMIT_STOP_LIMIT: Duration = Duration::from_millis(4_000);
 /// Both, in turn. An orderly stop of the daemon has 10 s.
-pub const STOP_LIMIT: Duration = Duration::from_millis(8_000);
+const STOP_LIMIT: Duration = Duration::from_millis(8_000);
 
 /// The root of one device's tree, on an arbiter of its own.
 pub struct DeviceActor {
@@ -39,7 +39,7 @@ struct Stages {
 pub fn spec(device: &Arc<Device>) -> ChildSpec<DeviceActor> {
     let name = tree_name(device);
     let device = device.clone();
-    ChildSpec::new(&name, &crate::supervisor::Slot::new(), move |birth| DeviceActor::new(device.clone(), birth))
+    ChildSpec::new(&name, &Slot::new(), move |birth| DeviceActor::new(device.clone(), birth))
         .finish_within(STOP_LIMIT)
 }
 
@@ -82,7 +82,7 @@ impl DeviceActor {
 
     fn read(&self) -> Reading {
         let device = &self.device;
-        let (capture, merge) = (device.capture.load(), device.merge.status());
+        let (capture, merge) = (device.capture_status.load(), device.merge.cell.status());
         Reading {
             enabled: device.camera.enabled,
             capture: match capture.state {
@@ -121,11 +121,18 @@ impl Handler<Finish> for DeviceActor {
         let Some(stages) = self.stages.take() else { return Box::pin(std::future::ready(())) };
         let device = self.device.clone();
         Box::pin(async move {
+            // An actor that is down just now has nothing more to say; its keeper is stopped all the same.
+            let _ = device.ffmpeg.send(Stop, FFMPEG_STOP_LIMIT).await;
             stages.ffmpeg.stop().await;
             // FFmpeg's last segment may be in place before its event was read.
             let hot = device.hot.clone();
             if let Ok(Err(error)) = actix_rt::task::spawn_blocking(move || hot.rescan()).await {
                 warn!(device.log, "hot cannot be scanned"; "error" => %error);
+            }
+            match device.merger.send(FinalCommit, COMMIT_STOP_LIMIT).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => warn!(device.log, "no final commit, footage waits in hot"; "error" => %error),
+                Err(error) => warn!(device.log, "no final commit, footage waits in hot"; "error" => %error),
             }
             stages.merger.stop().await;
             stages.archiver.stop().await;
@@ -135,25 +142,7 @@ impl Handler<Finish> for DeviceActor {
 
 fn ffmpeg_spec(device: &Arc<Device>) -> ChildSpec<FfmpegActor> {
     let device = device.clone();
-    ChildSpec::new("ffmpeg", &device.ffmpeg.clone(), move |birth| {
-        let (epochs, hot) = (device.epochs.clone(), device.hot.clone());
-        FfmpegActor::new(CaptureParts {
-            device: device.id.clone(),
-            camera: device.camera.clone(),
-            settings: device.settings.clone(),
-            clock: device.clock.clone(),
-            log: device.log.clone(),
-            hot_layout: device.hot_layout.clone(),
-            hot: device.hot.clone(),
-            cell: device.process.clone(),
-            capabilities: device.capabilities.clone(),
-            next_epoch: Arc::new(move || epochs.next(hot.highest_epoch())),
-            metrics: device.metrics.clone(),
-            token: birth.token,
-            status: device.capture.clone(),
-        })
-    })
-    .finish_within(FFMPEG_STOP_LIMIT)
+    ChildSpec::new("ffmpeg", &device.ffmpeg.clone(), move |_| FfmpegActor::new(device.capture.clone()))
 }
 
 fn archiver_spec(device: &Arc<Device>) -> ChildSpec<ArchiverActor> {
@@ -165,23 +154,5 @@ fn archiver_spec(device: &Arc<Device>) -> ChildSpec<ArchiverActor> {
 
 fn merger_spec(device: &Arc<Device>) -> ChildSpec<MergerActor> {
     let device = device.clone();
-    ChildSpec::new("merger", &device.merger.clone(), move |birth| {
-        MergerActor::new(MergerParts {
-            device: device.id.clone(),
-            stagger: device.stagger,
-            settings: device.settings.clone(),
-            clock: device.clock.clone(),
-            log: device.log.clone(),
-            hot: device.hot.clone(),
-            index: device.index.clone(),
-            volume: device.volume.clone(),
-            committer: device.committer.clone(),
-            cell: device.merge.clone(),
-            metrics: device.metrics.clone(),
-            evict: device.evict.clone(),
-            epochs: device.epochs.clone(),
-            token: birth.token,
-        })
-    })
-    .finish_within(COMMIT_STOP_LIMIT)
+    ChildSpec::new("merger", &device.merger.clone(), move |_| MergerActor::new(device.merge.clone()))
 }

@@ -177,6 +177,11 @@ impl Cleaner {
         self.status.load_full()
     }
 
+    /// The one retention clock of the volume, for whoever else must not delete early.
+    pub fn retention(&self) -> &Arc<Retention> {
+        &self.parts.retention
+    }
+
     pub fn limits(&self) -> KeepLimits {
         **self.limits.load()
     }
@@ -372,3 +377,6 @@ fn work(cleaner: &Weak<Cleaner>, queue: &Receiver<Job>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

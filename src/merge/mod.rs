@@ -8,10 +8,18 @@
 //! What a commit must not lose lives in the device's [`cell`], so a restarted actor goes on where the last one was.
 
 pub mod anchor;
+pub mod cell;
 pub mod chunk;
 pub mod committer;
 pub mod epoch;
+pub mod handover;
+mod job;
 pub mod lay;
+pub mod merger_actor;
 pub mod plan;
 pub mod recover;
+mod start;
 pub mod timeline;
+
+#[cfg(test)]
+mod tests;

@@ -110,18 +110,17 @@ impl Timeline {
         Self { grid_90k, run: None, chunk: None, steps: Steps::default(), pending: None, undecodable: 0 }
     }
 
-    /// Goes on in a chunk found on disk. `ends`: of its tracks, in their own ticks since its start.
-    pub fn resume(&mut self, lanes: Lanes, mark: &MarkInfo) {
+    /// Goes on behind a mark found on disk, and in its chunk when that is still open.
+    pub fn resume(&mut self, lanes: Option<Lanes>, mark: &MarkInfo) {
+        (self.chunk, self.pending) = (lanes, None);
+        if self.run.as_ref().is_some_and(|run| run.last >= mark.last) {
+            // Only the file failed: what is known of the run is as fresh as the mark, and more.
+            return;
+        }
         let end_90k = mark.last_dts_90k.iter().flatten().copied().max().unwrap_or(0);
-        self.run = Some(Run {
-            last: mark.last,
-            anchor: Anchor::new(mark.offset_90k),
-            end_90k,
-            last_dts_90k: mark.last_dts_90k,
-            video: None,
-            audio: None,
-        });
-        self.chunk = Some(lanes);
+        let mut run = Run::new(mark.last, mark.offset_90k, end_90k);
+        run.last_dts_90k = mark.last_dts_90k;
+        self.run = Some(run);
     }
 
     /// The wall clock stepped among the segments to come.
@@ -133,6 +132,10 @@ impl Timeline {
     pub fn close(&mut self) {
         self.chunk = None;
         self.pending = None;
+    }
+
+    pub fn chunk_start(&self) -> Option<Utc90k> {
+        self.chunk.as_ref().map(|chunk| chunk.start)
     }
 
     /// The reference against which the segment's 33-bit times are unwrapped; None at a run's start.

@@ -117,6 +117,7 @@ impl<A: Actor<Context = Context<A>>> Keeping<A> {
         let factory = self.spec.factory.clone();
         let watched = watched::start(&arbiter, conditions, move |_| factory(birth));
         self.spec.slot.fill(generation, watched.addr.clone());
+        ground.board.set(&self.name, generation, NodeState::Running);
         Begun { generation, running: Ok(Running { generation, token, watched, tree }) }
     }
 
@@ -164,7 +165,10 @@ impl<A: Actor<Context = Context<A>>> Keeping<A> {
     /// abandoned: should the thread ever go on, it finds its token revoked and its arbiter stopped.
     async fn clear_tree(&self, arbiter: Arbiter, members: Members, hung: Option<Member>) {
         let ground = &self.scope.ground;
-        let _ = tokio::time::timeout(ground.timing.wind_down, members.gone()).await;
+        // On a blocked thread nobody can end.
+        if hung.is_none() || members.on_turn().is_none() {
+            let _ = tokio::time::timeout(ground.timing.wind_down, members.gone()).await;
+        }
         let ended = |member: &Member, exit: &Exit| {
             ground.board.ended(&member.name, member.generation, exit, ground.clock.wall(), NodeState::Stopped);
         };

@@ -15,8 +15,9 @@ use crate::clock::Utc90k;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
-    /// Known, not yet started.
+    /// Being made.
     Starting,
+    /// In its slot.
     Running,
     /// Ended unasked; its next generation starts soon.
     Restarting,
@@ -103,7 +104,7 @@ impl StateBoard {
             let node = entry(nodes, name);
             node.generation += 1;
             node.restarts = node.generation - 1;
-            node.state = NodeState::Running;
+            node.state = NodeState::Starting;
             node.generation
         })
     }
@@ -113,7 +114,7 @@ impl StateBoard {
         self.of_generation(name, generation, |node| node.state = state)
     }
 
-    /// How that generation ended. The first fault stands: after a hang, its keeper may yet say "stopped".
+    /// How that generation ended. A fault stands over a later "stopped": so says the keeper of an actor that hung.
     pub(super) fn ended(&self, name: &str, generation: u64, exit: &Exit, at: Utc90k, state: NodeState) -> bool {
         self.of_generation(name, generation, |node| {
             node.state = state;
@@ -173,7 +174,8 @@ mod tests {
             Utc90k::from_ms(1_700_000_000_125),
             NodeState::Restarting,
         );
-        board.next_generation("device/cam1/merger");
+        let second = board.next_generation("device/cam1/merger");
+        board.set("device/cam1/merger", second, NodeState::Running);
         assert_eq!(
             serde_json::to_value(&*board.snapshot()).unwrap(),
             serde_json::json!([{
@@ -189,7 +191,7 @@ mod tests {
         let old = board.next_generation("load");
         board.next_generation("load");
         assert!(!board.set("load", old, NodeState::Failed));
-        assert_eq!(board.node("load").unwrap().state, NodeState::Running);
+        assert_eq!(board.node("load").unwrap().state, NodeState::Starting);
     }
 
     #[test]
