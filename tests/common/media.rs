@@ -7,6 +7,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use super::TestDaemon;
+
 /// One compressed packet as a demuxer sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Packet {
@@ -23,6 +25,24 @@ pub fn frame_hashes(file: &Path) -> Vec<String> {
     let (out, complaints) = ffmpeg(file, &arguments);
     assert_eq!(complaints, "", "{file:?} does not decode cleanly");
     out.lines().filter(|line| !line.starts_with('#')).map(|line| last_column(line).to_owned()).collect()
+}
+
+/// Decoded pictures of all chunks, in order, are exactly the decoded pictures of all segments, run by run.
+#[track_caller]
+pub fn assert_all_frames_once(daemon: &TestDaemon, device: &str, runs: &[Vec<PathBuf>]) {
+    let mut captured = Vec::new();
+    for (number, run) in runs.iter().enumerate() {
+        let joined = daemon.setup.folder().join(format!("{device}-{number}.ts"));
+        join_segments(run, &joined);
+        captured.extend(frame_hashes(&joined));
+    }
+    let chunks = daemon.chunks(device);
+    let recorded: Vec<_> = chunks.iter().flat_map(|chunk| frame_hashes(chunk)).collect();
+    assert!(captured.len() > 20, "{device}: only {} frames captured", captured.len());
+    if let Some(at) = captured.iter().zip(&recorded).position(|(a, b)| a != b) {
+        panic!("{device}: frame {at} of {} differs ({} recorded, {chunks:?})", captured.len(), recorded.len());
+    }
+    assert_eq!(recorded.len(), captured.len(), "{device}: frames recorded, frames captured ({chunks:?})");
 }
 
 /// Every audio packet's hash, without ADTS headers, so that TS and MP4 compare.
