@@ -3,7 +3,7 @@
 //! A source becomes segments in RAM ([`capture`]), segments become crash-safe chunks on disk ([`merge`]), files are
 //! kept and let go ([`archive`], [`keep`], [`storage`]), and people and programs read them ([`web`]). [`device`] runs
 //! one such line per camera, [`supervisor`] restarts what fails, [`app`] wires everything. Leaves that know nobody:
-//! [`media`], [`clock`], [`error`], [`ids`].
+//! [`media`], [`clock`], [`error`], [`ids`], [`limits`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout))]
 
@@ -17,6 +17,7 @@ pub mod device;
 pub mod error;
 pub mod ids;
 pub mod keep;
+pub mod limits;
 pub mod media;
 pub mod merge;
 pub mod storage;

@@ -1,6 +1,9 @@
 //! Reads settings from the file and the environment and reports every problem with the path of its key.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Component, Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -44,18 +47,28 @@ pub fn load(file: Option<&Path>) -> Result<Settings, Vec<Problem>> {
     }
     let environment =
         config::Environment::with_prefix("CAPSTAN").prefix_separator("__").separator("__").try_parsing(true);
-    read(builder.add_source(environment), &file.map_or("settings".into(), |file| file.display().to_string()))
+    let origin = file.map_or("settings".into(), |file| file.display().to_string());
+    // Without a current directory there is nothing to count from: relative paths stay and validation names them.
+    let folder = file.and_then(|file| std::path::absolute(file).ok()?.parent().map(Path::to_owned));
+    read(builder.add_source(environment), &origin, folder.as_deref())
 }
 
 /// Settings from a TOML text alone.
 pub fn parse(text: &str) -> Result<Settings, Vec<Problem>> {
-    read(config::Config::builder().add_source(config::File::from_str(text, config::FileFormat::Toml)), "settings")
+    read(config::Config::builder().add_source(config::File::from_str(text, config::FileFormat::Toml)), "settings", None)
 }
 
-fn read(builder: config::ConfigBuilder<config::builder::DefaultState>, origin: &str) -> Result<Settings, Vec<Problem>> {
+fn read(
+    builder: config::ConfigBuilder<config::builder::DefaultState>,
+    origin: &str,
+    folder: Option<&Path>,
+) -> Result<Settings, Vec<Problem>> {
     let whole = |error: config::ConfigError| vec![Problem::new(origin, None, error.to_string())];
     let mut tree: Value = builder.build().map_err(whole)?.try_deserialize().map_err(whole)?;
     flatten_sources(&mut tree);
+    if let Some(folder) = folder {
+        anchor_paths(&mut tree, folder);
+    }
     let settings: Settings = serde_path_to_error::deserialize(&tree).map_err(|error| {
         let path = error.path().to_string();
         let found = lookup(&tree, &path).map(|value| value.to_string());
@@ -81,6 +94,51 @@ fn flatten_sources(tree: &mut Value) {
             *source = fields;
         }
     }
+}
+
+/// Relative paths count from the settings file, wherever the daemon was started. FFmpeg's are left alone: a bare name is
+/// looked up in `PATH`.
+fn anchor_paths(tree: &mut Value, folder: &Path) {
+    let anchor = |value: &mut Value| {
+        if let Some(path) = value.as_str().map(Path::new).filter(|path| path.is_relative()) {
+            *value = Value::from(lexical(&folder.join(path)).display().to_string());
+        }
+    };
+    let storage = tree.get_mut("storage").and_then(Value::as_object_mut);
+    for (key, value) in storage.into_iter().flatten() {
+        match key.as_str() {
+            "root" | "hot" => anchor(value),
+            "source_dirs" => value.as_array_mut().into_iter().flatten().for_each(anchor),
+            _ => {}
+        }
+    }
+    let cameras = tree.get_mut("camera").and_then(Value::as_array_mut).into_iter().flatten();
+    for source in cameras.filter_map(|camera| camera.get_mut("source")) {
+        let key = match source.get("kind").and_then(Value::as_str) {
+            Some("file") => "path",
+            Some("replay") => "dir",
+            _ => continue,
+        };
+        if let Some(value) = source.get_mut(key) {
+            anchor(value);
+        }
+    }
+}
+
+/// Without `.` and `..`, by text alone: a path below a link means what it says. Hostile `..` in a camera's absolute path
+/// is not touched, so validation still refuses it.
+fn lexical(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                out.pop();
+            }
+            Component::CurDir => {}
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 /// The value at `camera[1].source.url`; None where the path leaves the tree (a missing key).
@@ -149,6 +207,16 @@ mod tests {
         check(&camera("a", "{ kind = \"http\", url = \"concat:a|b\" }"), &["camera[0].source.url", "http://"]);
         check(&camera("a", "{ kind = \"rtsp\" }"), &["camera[0].source", "url"]);
         check(&camera("a", "{ kind = \"rtsp\", url = \"rtsp://x\", extra = 1 }"), &["camera[0].source", "extra"]);
+    }
+
+    #[test]
+    fn the_demo_is_valid_and_its_paths_count_from_its_file() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/demo.toml");
+        let demo = load(Some(&file)).expect("conf/demo.toml is valid");
+        assert_eq!(demo.storage.root, Path::new(env!("CARGO_MANIFEST_DIR")).join("data"));
+        assert_eq!(demo.storage.hot, Path::new("/dev/shm/capstan-demo"));
+        let Source::File(clip) = &demo.camera[0].source else { panic!("the first camera plays a file") };
+        assert!(clip.path.is_file(), "{:?}", clip.path);
     }
 
     #[test]

@@ -1,1 +1,174 @@
-//! web
+//! HTTP: the one route table, what handlers may see, and how every reply is counted and guarded.
+//!
+//! Handlers read published snapshots and never wait on an actor; files on the disk are read by [`reader::Readers`].
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use actix_web::{
+    Error as HttpError, HttpResponse, Route,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    guard,
+    http::header::{self, HeaderValue},
+    middleware::{Compress, Next},
+    web,
+};
+use arc_swap::ArcSwap;
+use serde_json::{Map, Value};
+
+use crate::{
+    clock::{Clock, Utc90k},
+    config::{Camera, Settings},
+    error::{Error, Kind, Result},
+    ids::DeviceId,
+    storage::{DeviceIndex, HotDevice, Volume},
+    supervisor::StateBoard,
+    telemetry::{DeviceMetrics, Metrics, RequestLabel},
+};
+
+pub mod checks;
+mod chunks;
+pub mod control;
+mod error;
+pub mod facts;
+mod host;
+mod live;
+mod manifest;
+mod range;
+pub mod reader;
+mod server;
+mod slices;
+mod ui;
+
+#[cfg(test)]
+mod tests;
+
+pub use host::state_body;
+pub use live::HotCache;
+pub use server::{bind, serve};
+
+/// What handlers read: snapshots and handles, nothing that could make them wait.
+pub struct WebState {
+    pub settings: Arc<Settings>,
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+    /// In the order of the configuration; replaced as a whole when devices come and go.
+    pub devices: Arc<ArcSwap<Vec<Arc<WebDevice>>>>,
+    pub volume: Arc<Volume>,
+    pub board: StateBoard,
+    /// Down while starting and stopping.
+    pub ready: Arc<AtomicBool>,
+    /// First line of `ffmpeg -version`, or why there is none. Called on a thread that may block.
+    pub ffmpeg: Arc<dyn Fn() -> checks::Verdict + Send + Sync>,
+    /// More for `/api/host/state`: load, the cleaner's gate. Called on an HTTP worker: snapshots only.
+    pub extra: Arc<dyn Fn() -> Map<String, Value> + Send + Sync>,
+    pub readers: reader::Readers,
+    pub hot_cache: HotCache,
+}
+
+/// One device as readers see it.
+pub struct WebDevice {
+    pub id: DeviceId,
+    pub camera: Arc<Camera>,
+    pub hot: Arc<HotDevice>,
+    pub index: Arc<DeviceIndex>,
+    pub metrics: DeviceMetrics,
+    /// Called on an HTTP worker: a snapshot only.
+    pub status: Arc<dyn Fn() -> DeviceStatus + Send + Sync>,
+}
+
+/// How a device does, in the words of the contract.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceStatus {
+    /// `starting online degraded offline failed disabled`.
+    pub status: &'static str,
+    pub since: Option<Utc90k>,
+    /// Why it is not online: `refused`, `unauthorised`, …
+    pub reason: Option<String>,
+    /// What the recorder tells about itself: pid, run, restarts, last exit, frames per second.
+    pub recorder: Map<String, Value>,
+}
+
+type State = web::Data<WebState>;
+
+impl WebState {
+    fn device(&self, id: &str) -> Result<Arc<WebDevice>> {
+        self.devices.load().iter().find(|device| device.id.as_str() == id).cloned().ok_or_else(|| {
+            let shown: String = id.chars().take(crate::ids::DEVICE_ID_MAX).collect();
+            Error::new(Kind::NotFound, format!("there is no device {shown:?}"))
+        })
+    }
+}
+
+/// One address. All answer GET and HEAD; anything else is 405.
+struct Entry {
+    path: &'static str,
+    handler: fn() -> Route,
+    /// Only what does not change is worth the CPU.
+    compress: bool,
+}
+
+const fn entry(path: &'static str, handler: fn() -> Route) -> Entry {
+    Entry { path, handler, compress: false }
+}
+
+/// Every route there is. The path is also the label in `/metrics`.
+const ROUTES: &[Entry] = &[
+    Entry { compress: true, ..entry("/", || read().to(ui::index)) },
+    Entry { compress: true, ..entry("/assets/{name}", || read().to(ui::asset)) },
+    entry("/healthz", || read().to(host::healthz)),
+    entry("/readyz", || read().to(host::readyz)),
+    entry("/metrics", || read().to(host::metrics)),
+    entry("/api/host/state", || read().to(host::state)),
+    entry("/api/host/health", || read().to(host::health)),
+    entry("/host/stream/{device}/segments/output.m3u8", || read().to(live::playlist)),
+    entry("/host/stream/{device}/segments/segment_{key}.ts", || read().to(live::segment)),
+    entry("/host/stream/{device}/segments/archive_manifest.json", || read().to(manifest::archive)),
+    entry("/host/stream/{device}/segments/{hour}/chunk_10min_{index}.mp4", || read().to(chunks::ring)),
+    entry("/host/stream/{device}/chunks/{key}.mp4", || read().to(chunks::stable)),
+];
+
+fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    for entry in ROUTES {
+        let resource = web::resource(entry.path).default_service(web::to(error::method_not_allowed));
+        let resource = resource.route((entry.handler)());
+        if entry.compress {
+            config.service(resource.wrap(Compress::default()));
+        } else {
+            config.service(resource);
+        }
+    }
+    config.app_data(
+        web::QueryConfig::default()
+            .error_handler(|error, _| Error::new(Kind::Invalid, format!("the query cannot be read: {error}")).into()),
+    );
+    config.default_service(web::to(error::no_such_route));
+}
+
+/// Around every request: counts it, times it, and sets the headers that keep browsers from guessing.
+async fn observe(
+    state: State,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> std::result::Result<ServiceResponse<impl MessageBody>, HttpError> {
+    let started = state.clock.mono();
+    let mut response = next.call(request).await?;
+    let pattern = response.request().match_pattern();
+    let route = ROUTES.iter().map(|entry| entry.path).find(|path| pattern.as_deref() == Some(path)).unwrap_or("other");
+    let label = RequestLabel { route, status: response.status().as_u16() };
+    state.metrics.http_requests.get_or_create_owned(&label).inc();
+    state.metrics.http_request_seconds.observe(state.clock.mono().since(started).as_secs_f64());
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    Ok(response)
+}
+
+/// For JSON that must never be kept.
+fn fresh(mut reply: actix_web::HttpResponseBuilder, body: impl serde::Serialize) -> HttpResponse {
+    reply.insert_header((header::CACHE_CONTROL, "no-store")).json(body)
+}

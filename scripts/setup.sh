@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Installs what `make run|test|lint` needs and this machine lacks. Debian and Ubuntu; sudo only when not root.
+# Elsewhere it names what is missing, so that the person can install it.
+set -euo pipefail
+
+purpose=${1:-run}
+missing=()
+
+need() { # COMMAND PACKAGE…: the packages are wanted when the command is not there
+    command -v "$1" >/dev/null 2>&1 || missing+=("${@:2}")
+}
+
+if ! command -v cargo >/dev/null 2>&1; then
+    echo "capstan: cargo is missing; install Rust 1.88 or newer from https://rustup.rs and run this again" >&2
+    exit 1
+fi
+
+need cc gcc libc6-dev
+need ffmpeg ffmpeg
+need ffprobe ffmpeg
+need node nodejs
+need npm npm
+if [ "$purpose" = test ]; then
+    need mkfs.ext4 e2fsprogs
+    need losetup mount
+    need curl curl
+    need faketime faketime
+    need Xvfb xvfb
+    need systemd-analyze systemd
+    need python3 python3
+    # The RTSP cameras of tests/lab/rtsp_server.py.
+    if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' >/dev/null 2>&1; then
+        missing+=(python3-gi gir1.2-gst-rtsp-server-1.0
+            gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+            gstreamer1.0-libav)
+    fi
+fi
+if [ "$purpose" = lint ]; then
+    need systemd-analyze systemd
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+    if ! command -v apt-get >/dev/null 2>&1; then
+        echo "capstan: please install (names as in Debian): ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=()
+    if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
+    echo "capstan: installing ${missing[*]}"
+    log=$(mktemp)
+    # Package lists of a fresh machine are empty or old; a machine that is offline may still have the packages cached.
+    "${as_root[@]}" apt-get update -q >"$log" 2>&1 || true
+    if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -q --no-install-recommends "${missing[@]}" >>"$log" 2>&1; then
+        cat "$log" >&2
+        echo "capstan: apt-get could not install: ${missing[*]}" >&2
+        exit 1
+    fi
+    rm -f "$log"
+fi

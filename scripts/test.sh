@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Runs every test and ends with one line that says what happened. Short rounds, or the long ones with CAPSTAN_KIND=soak.
+#
+# CAPSTAN_ROUNDS   rounds of the seeded tests (kill -9, torn files); each test has its own default
+# CAPSTAN_SEED     where their random numbers start; printed on failure
+# CAPSTAN_NO_SKIP  a test that cannot run here fails instead of skipping (continuous integration)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kind=${CAPSTAN_KIND:-test}
+if [ "$kind" = soak ]; then
+    export CAPSTAN_SOAK=1 CAPSTAN_ROUNDS=${CAPSTAN_ROUNDS:-50}
+fi
+export CAPSTAN_SKIPS=$PWD/target/skips.txt
+mkdir -p target
+: >"$CAPSTAN_SKIPS"
+started=$SECONDS
+failed=0
+
+scripts/lint_units.sh || failed=1
+
+if cargo nextest --version >/dev/null 2>&1; then
+    profile=default
+    if [ "$kind" = soak ]; then profile=soak; fi
+    cargo nextest run --locked --lib --bins --tests --profile "$profile" --no-fail-fast || failed=1
+else
+    cargo test --locked --lib --bins --tests --no-fail-fast || failed=1
+fi
+cargo test --locked --doc --quiet || failed=1
+
+if [ "$kind" = soak ]; then
+    scripts/fuzz.sh || failed=1
+    if [ "$(id -u)" -eq 0 ] && command -v mmdebstrap >/dev/null 2>&1; then
+        cargo build --release --locked && tests/lab/boot_units.sh || failed=1
+    else
+        echo "boot_units: needs root and mmdebstrap" >>"$CAPSTAN_SKIPS"
+    fi
+fi
+
+skips=$(sort -u "$CAPSTAN_SKIPS" | wc -l)
+if [ "$skips" -gt 0 ]; then
+    printf '\n%s skipped here:\n' "$skips"
+    sort -u "$CAPSTAN_SKIPS" | sed 's/^/  SKIPPED  /'
+fi
+result=ok
+if [ "$failed" -ne 0 ]; then result=FAILED; fi
+printf '\nmake %s: %s; %d skipped; finished in %ds\n' "$kind" "$result" "$skips" $((SECONDS - started))
+exit "$failed"

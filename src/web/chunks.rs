@@ -1,0 +1,126 @@
+//! Chunks over HTTP: by their stable address for life, and by the ring name they have at present.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+
+use super::{
+    State, WebDevice, WebState,
+    slices::{Content, Slice, respond},
+};
+use crate::{
+    error::{Error, Kind, Result},
+    ids::DeviceId,
+    storage::{
+        index::{ChunkEntry, Place},
+        layout::{ChunkKey, RingSlot, parse_hour},
+    },
+};
+
+/// Where a chunk is found whatever becomes of its file.
+pub fn address(device: &DeviceId, key: ChunkKey) -> String {
+    format!("/host/stream/{device}/chunks/{}", key.file_name())
+}
+
+/// `GET /host/stream/{device}/chunks/{start_ms}-{generation}.mp4`
+pub async fn stable(request: HttpRequest, state: State, path: web::Path<(String, String)>) -> Result<HttpResponse> {
+    let (device, name) = path.into_inner();
+    let device = state.device(&device)?;
+    let key = ChunkKey::parse(&format!("{name}.mp4"))
+        .ok_or_else(|| Error::new(Kind::NotFound, "a chunk's name is {start_ms}-{generation}.mp4"))?;
+    serve(&request, &state, &device, key, None).await
+}
+
+#[derive(Deserialize)]
+pub struct RingQuery {
+    date: Option<String>,
+}
+
+/// `GET /host/stream/{device}/segments/{h}/chunk_10min_{i}.mp4?date=YYYY-MM-DD`
+///
+/// Without a date: the sealed chunk that lies in that place of the ring. With one: only if it began in that UTC hour.
+pub async fn ring(
+    request: HttpRequest,
+    state: State,
+    path: web::Path<(String, String, String)>,
+    query: web::Query<RingQuery>,
+) -> Result<HttpResponse> {
+    let (device, hour, index) = path.into_inner();
+    let device = state.device(&device)?;
+    parse_hour(&hour).ok_or_else(|| Error::new(Kind::Invalid, "an hour is 0 to 23").at("hour"))?;
+    let missing = || Error::new(Kind::NotFound, format!("{} has no chunk {index} of hour {hour}", device.id));
+    let slot = RingSlot::parse(&hour, &format!("chunk_10min_{index}.mp4")).ok_or_else(missing)?;
+    let entry = device.index.at_slot(slot).filter(|entry| entry.sealed).ok_or_else(missing)?;
+    if let Some(date) = &query.date
+        && !began_on(&entry, date)?
+    {
+        return Err(missing());
+    }
+    let location = Some(address(&device.id, entry.key));
+    serve(&request, &state, &device, entry.key, location).await
+}
+
+/// Whether the chunk began on that UTC day.
+fn began_on(entry: &ChunkEntry, date: &str) -> Result<bool> {
+    let day: jiff::civil::Date = date
+        .parse()
+        .ok()
+        .filter(|_| date.len() == "YYYY-MM-DD".len())
+        .ok_or_else(|| Error::new(Kind::Invalid, "a date is YYYY-MM-DD").at("date"))?;
+    Ok(jiff::Timestamp::from_millisecond(entry.start.as_ms())
+        .is_ok_and(|start| start.to_zoned(jiff::tz::TimeZone::UTC).date() == day))
+}
+
+async fn serve(
+    request: &HttpRequest,
+    state: &WebState,
+    device: &WebDevice,
+    key: ChunkKey,
+    location: Option<String>,
+) -> Result<HttpResponse> {
+    let (entry, file) = open(state, device, key).await?;
+    let content = Content {
+        // Only published bytes: what is appended but not committed lies beyond.
+        slices: vec![Slice::File(Arc::new(file), 0..entry.bytes)],
+        content_type: if entry.codecs.starts_with("mp4a") { "audio/mp4" } else { "video/mp4" },
+        etag: entry.sealed.then(|| format!("\"{}-{}-{}\"", device.id, key.start_ms, key.generation)),
+        cache_control: if entry.sealed { "private, no-cache" } else { "no-store" },
+        location,
+    };
+    Ok(respond(request, &state.readers, content))
+}
+
+/// Opens the file where the index says it lies, and looks again when it was moved in between: a seal renames it from
+/// temp into the ring.
+async fn open(state: &WebState, device: &WebDevice, key: ChunkKey) -> Result<(Arc<ChunkEntry>, std::fs::File)> {
+    let mut place: Option<Place> = None;
+    loop {
+        let entry = device.index.get(&key).ok_or_else(|| absent(device, key))?;
+        if place == Some(entry.place) {
+            return Err(Error::new(Kind::Gone, "the chunk's file is not where it was recorded"));
+        }
+        place = Some(entry.place);
+        let (volume, path) = (Arc::clone(&state.volume), entry.path(state.volume.layout(), &device.id));
+        match state.readers.run(move || volume.open_read(&path)).await {
+            Ok(Ok(file)) => return Ok((entry, file)),
+            Ok(Err(error)) if error.kind == Kind::NotFound => {}
+            Ok(Err(error)) => return Err(error),
+            Err(busy) => return Err(Error::new(Kind::Unavailable, busy.to_string())),
+        }
+    }
+}
+
+/// 410 when a newer generation of the same footage exists, 404 for what we know nothing of.
+fn absent(device: &WebDevice, key: ChunkKey) -> Error {
+    let replaced = device
+        .index
+        .snapshot()
+        .iter()
+        .any(|chunk| chunk.key.start_ms == key.start_ms && chunk.key.generation > key.generation);
+    if replaced {
+        Error::new(Kind::Gone, "this generation of the chunk was replaced")
+    } else {
+        Error::new(Kind::NotFound, format!("{} has no such chunk", device.id))
+    }
+}

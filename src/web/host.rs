@@ -1,0 +1,140 @@
+//! The host about itself: alive, ready, healthy, its actors and devices, and the metrics.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use actix_web::{HttpResponse, http::header};
+use serde_json::{Map, Value, json};
+
+use super::{
+    State, WebDevice, WebState,
+    checks::{Check, healthy, judge},
+    chunks::address,
+    facts, fresh,
+};
+use crate::{
+    error::{Error, Kind, Result},
+    telemetry::LossReason,
+};
+
+/// A disk that does not answer in this time is the answer.
+const HEALTH_LIMIT: Duration = Duration::from_secs(5);
+
+/// `GET /healthz`: the process serves.
+pub async fn healthz() -> HttpResponse {
+    fresh(HttpResponse::Ok(), json!({"status": "ok"}))
+}
+
+/// `GET /readyz`: it records and is not about to stop.
+pub async fn readyz(state: State) -> Result<HttpResponse> {
+    if state.ready.load(Ordering::Relaxed) {
+        return Ok(fresh(HttpResponse::Ok(), json!({"status": "ready"})));
+    }
+    Err(Error::new(Kind::Unavailable, "starting or stopping"))
+}
+
+/// `GET /metrics`, OpenMetrics text.
+pub async fn metrics(state: State) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(state.metrics.render())
+}
+
+/// `GET /api/host/health`: 503 when any check fails.
+pub async fn health(state: State) -> HttpResponse {
+    let checks = checks(&state).await;
+    let ok = healthy(&checks);
+    let reply = if ok { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    fresh(reply, json!({"ok": ok, "checks": checks}))
+}
+
+/// Gathers on a reader thread, within [`HEALTH_LIMIT`]: one probe that never returns must not silence all checks.
+async fn checks(state: &State) -> Vec<Check> {
+    let shared = State::clone(state);
+    let gathered = state.readers.run(move || judge(&facts::gather(&shared)));
+    match tokio::time::timeout(HEALTH_LIMIT, gathered).await {
+        Ok(Ok(checks)) => checks,
+        Ok(Err(error)) => vec![Check::host("archive", Err(error.to_string()))],
+        Err(_) => {
+            let seconds = HEALTH_LIMIT.as_secs();
+            vec![Check::host("archive", Err(format!("the disk has not answered for {seconds} s")))]
+        }
+    }
+}
+
+/// `GET /api/host/state`
+pub async fn state(state: State) -> HttpResponse {
+    fresh(HttpResponse::Ok(), state_body(&state))
+}
+
+/// The same for the control socket.
+pub fn state_body(state: &WebState) -> Value {
+    let mut body = (state.extra)();
+    body.insert(
+        "host".into(),
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "time": state.clock.wall().rfc3339(),
+            "ready": state.ready.load(Ordering::Relaxed),
+        }),
+    );
+    body.insert(
+        "archive".into(),
+        json!({
+            "root": state.volume.root(),
+            "ok": state.volume.is_ok(),
+            "free_bytes": state.metrics.free_bytes.get(),
+            "min_free_bytes": state.settings.archive.min_free_bytes.0,
+        }),
+    );
+    body.insert("actors".into(), json!(*state.board.snapshot()));
+    let devices: Vec<Value> = state.devices.load().iter().map(|device| device_body(state, device)).collect();
+    body.insert("devices".into(), devices.into());
+    body.into()
+}
+
+fn device_body(state: &WebState, device: &WebDevice) -> Value {
+    let status = facts::status(state, device);
+    let chunks = device.index.snapshot();
+    let open = chunks.iter().rev().find(|chunk| !chunk.sealed);
+    let lost: Map<String, Value> = LossReason::ALL
+        .into_iter()
+        .map(|reason| (format!("{reason:?}"), device.metrics.lost(reason).get().into()))
+        .collect();
+    let stream = format!("/host/stream/{}/segments", device.id);
+    json!({
+        "id": device.id,
+        "name": device.camera.display_name(),
+        "area": device.camera.area,
+        "source": device.camera.source.kind(),
+        "status": status.status,
+        "since": status.since.map(|since| since.rfc3339()),
+        "reason": status.reason,
+        "recorder": status.recorder,
+        "playlist_url": format!("{stream}/output.m3u8"),
+        "manifest_url": format!("{stream}/archive_manifest.json"),
+        "hot": device.hot.status(),
+        "chunks": {
+            "count": chunks.len(),
+            "bytes": chunks.iter().map(|chunk| chunk.bytes).sum::<u64>(),
+            "oldest": chunks.first().map(|chunk| chunk.start.rfc3339()),
+            "newest": chunks.last().map(|chunk| chunk.end.rfc3339()),
+        },
+        "open_chunk": open.map(|chunk| json!({
+            "url": address(&device.id, chunk.key),
+            "start": chunk.start.rfc3339(),
+            "end": chunk.end.rfc3339(),
+            "bytes": chunk.bytes,
+        })),
+        "segments_total": device.metrics.segments.get(),
+        "segment_faults": device.metrics.segment_faults.get(),
+        "frames_total": device.metrics.frames.get(),
+        "committed_seconds": device.metrics.committed_seconds.get(),
+        "lost_seconds": lost,
+        "commit_failures": device.metrics.commit_failures.get(),
+        "chunks_sealed": device.metrics.chunks_sealed.get(),
+        "ffmpeg_restarts": device.metrics.ffmpeg_restarts.get(),
+        "media_bytes": device.metrics.media_bytes(),
+        "written_bytes": device.metrics.written_bytes(),
+    })
+}

@@ -1,0 +1,96 @@
+//! The page at `/` and its files, embedded in the binary: no internet, nothing inline, a strict Content-Security-Policy.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web,
+};
+use bytes::Bytes;
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use super::{error::refusal, range};
+
+#[derive(RustEmbed)]
+#[folder = "ui/dist"]
+struct Files;
+
+/// `blob:` is hls.js: Media Source feeds the player through blob URLs.
+const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; \
+                      media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
+
+/// `GET /`
+pub async fn index(request: HttpRequest) -> HttpResponse {
+    match Files::get("index.html") {
+        // Asked for each time: it names the files of this very build.
+        Some(file) => reply(&request, "text/html; charset=utf-8", "no-cache", file),
+        None => HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
+            .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+            .body(UNBUILT),
+    }
+}
+
+/// `GET /assets/{name}`: names carry a hash of their content.
+pub async fn asset(request: HttpRequest, name: web::Path<String>) -> HttpResponse {
+    match Files::get(&format!("assets/{name}")) {
+        Some(file) => reply(&request, content_type(&name), "public, max-age=31536000, immutable", file),
+        None => refusal(StatusCode::NOT_FOUND, "not_found", "the page has no such file"),
+    }
+}
+
+fn reply(request: &HttpRequest, content_type: &str, cache_control: &str, file: EmbeddedFile) -> HttpResponse {
+    let hash: String = file.metadata.sha256_hash().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    // Weak: the same file also goes out compressed.
+    let etag = format!("W/\"{hash}\"");
+    let asked = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let known = range::precondition(None, asked, Some(&etag)) == range::Precondition::NotModified;
+    let mut reply = HttpResponse::build(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+    reply
+        .insert_header((header::CONTENT_TYPE, content_type))
+        .insert_header((header::CACHE_CONTROL, cache_control))
+        .insert_header((header::ETAG, etag))
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY));
+    if known { reply.finish() } else { reply.body(Bytes::from(file.data.into_owned())) }
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, suffix)| suffix) {
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("woff2") => "font/woff2",
+        _ => "application/octet-stream",
+    }
+}
+
+const UNBUILT: &str = "<!doctype html><meta charset=utf-8><title>Capstan</title><h1>Capstan</h1>\
+<p>This binary was built without its page. Run <code>npm ci &amp;&amp; npm run build</code> in <code>ui/</code> and \
+build again. The daemon itself is complete: see <a href=/api/host/state>/api/host/state</a> and \
+<a href=/metrics>/metrics</a>.</p>";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_of_the_files_that_a_build_makes() {
+        for name in Files::iter() {
+            if name.starts_with("assets/") {
+                assert_ne!(content_type(&name), "application/octet-stream", "{name}");
+            }
+        }
+        assert_eq!(content_type("index-BKVyYgQW.css"), "text/css; charset=utf-8");
+        assert_eq!(content_type("../etc/passwd"), "application/octet-stream");
+    }
+
+    #[test]
+    fn the_page_has_nothing_inline_and_nothing_from_elsewhere() {
+        let page = Files::get("index.html").map_or(UNBUILT.as_bytes().to_vec(), |file| file.data.into_owned());
+        let page = String::from_utf8(page).unwrap();
+        for forbidden in ["<style", "style=", "onclick", "http://", "https://", "//cdn"] {
+            assert!(!page.contains(forbidden), "{forbidden}");
+        }
+        assert!(!page.replace("<script type=\"module\" crossorigin src=\"/assets/", "").contains("<script"));
+    }
+}

@@ -1,0 +1,87 @@
+// The page: polls the daemon's state and keeps one view per device.
+import { getJson, type Check, type State } from "./api";
+import { bytes, el, setText } from "./dom";
+import { DeviceView } from "./device";
+
+const STATE_MS = 2000;
+const CHUNKS_MS = 10_000;
+const HEALTH_MS = 10_000;
+
+const summary = must("summary");
+const list = must("devices");
+const checks = must("checks");
+const health = must("health");
+const views = new Map<string, DeviceView>();
+
+health.addEventListener("click", () => {
+  checks.hidden = !checks.hidden;
+  health.setAttribute("aria-expanded", String(!checks.hidden));
+});
+
+void every(STATE_MS, refreshState);
+void every(HEALTH_MS, refreshHealth);
+void every(CHUNKS_MS, async () => {
+  await Promise.allSettled([...views.values()].map((view) => view.refreshChunks()));
+});
+
+/** The next round starts after the last one ended: a slow host is not asked faster than it answers. */
+async function every(interval: number, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    console.warn(error);
+  }
+  window.setTimeout(() => void every(interval, work), interval);
+}
+
+async function refreshState(): Promise<void> {
+  let state: State;
+  try {
+    state = await getJson<State>("/api/host/state");
+  } catch (error) {
+    setText(summary, "The daemon does not answer.");
+    document.body.classList.add("away");
+    throw error;
+  }
+  document.body.classList.remove("away");
+  const online = state.devices.filter((device) => device.status === "online").length;
+  const disk = state.archive.ok ? `${bytes(state.archive.free_bytes)} free` : "archive unavailable";
+  setText(summary, `${online} of ${state.devices.length} devices online · ${disk} · version ${state.host.version}`);
+  const known = new Set(state.devices.map((device) => device.id));
+  for (const [id, view] of views) {
+    if (known.has(id)) continue;
+    view.element.remove();
+    views.delete(id);
+  }
+  for (const device of state.devices) {
+    const view = views.get(device.id);
+    if (view) {
+      view.update(device);
+      continue;
+    }
+    const fresh = new DeviceView(device);
+    views.set(device.id, fresh);
+    list.append(fresh.element);
+    void fresh.refreshChunks().catch(console.warn);
+  }
+  list.querySelector(":scope > .empty")?.remove();
+  if (state.devices.length === 0) list.append(el("p", { className: "empty" }, "No devices are configured."));
+}
+
+async function refreshHealth(): Promise<void> {
+  const { checks: lines } = await getJson<{ checks: Check[] }>("/api/host/health");
+  const bad = lines.filter((check) => !check.ok);
+  setText(health, bad.length === 0 ? "Healthy" : `${bad.length} of ${lines.length} checks fail`);
+  health.className = bad.length === 0 ? "good" : "bad";
+  const rows = [...bad, ...lines.filter((check) => check.ok)].map((check) => {
+    const name = check.device ? `${check.device}: ${check.name}` : check.name;
+    return el("li", { className: check.ok ? "ok" : "fail" }, el("b", {}, name), " ", check.message);
+  });
+  checks.replaceChildren(el("ul", {}, ...rows));
+}
+
+function must(id: string): HTMLElement {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`the page has no #${id}`);
+  return element;
+}
