@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     thread,
 };
 
@@ -13,7 +13,7 @@ use slog::{Logger, info, o, warn};
 use super::Start;
 use crate::{
     archive::Arrived,
-    capture::{Capabilities, CaptureParts, CaptureStatus, ProcessCell, ProcessHost, Registration, Watcher},
+    capture::{Capabilities, CaptureParts, CaptureStatus, ProcessCell, Spawner, Watcher},
     config::Camera,
     device::{self, Device},
     error::{Error, Result},
@@ -42,7 +42,6 @@ pub(super) struct Host {
     load: Arc<ArcSwap<Load>>,
     cleaner: Arc<Cleaner>,
     watcher: Watcher,
-    watched: Mutex<Vec<Registration>>,
 }
 
 impl Host {
@@ -50,8 +49,8 @@ impl Host {
         let settings = &start.settings;
         let committer =
             Committer::start("commit", settings.camera.len().max(1) * COMMIT_JOBS_PER_DEVICE, start.log.clone())?;
-        let processes = ProcessHost::start(children)?;
-        let capabilities = Arc::new(Capabilities::new(settings.clone(), processes.clone()));
+        let spawner = Spawner::start(children)?;
+        let capabilities = Arc::new(Capabilities::new(settings.clone(), &start.log));
         let load = Arc::new(ArcSwap::from_pointee(Load::default()));
         let kept = Arc::new(ArcSwap::from_pointee(Vec::new()));
         let retention = Retention::load(&volume, start.clock.clone());
@@ -67,18 +66,15 @@ impl Host {
             metrics: start.metrics.clone(),
             log: start.log.clone(),
         })?;
-        let shared = Shared { start, volume: &volume, retention, committer, processes, capabilities, cleaner: cleaner.clone() };
+        let shared =
+            Shared { start, volume: &volume, retention, committer, spawner, capabilities, cleaner: cleaner.clone() };
         let mut devices = Vec::with_capacity(settings.camera.len());
         for place in 0..settings.camera.len() {
             devices.extend(shared.device(place)?);
         }
         kept.store(Arc::new(devices.iter().map(|device| kept_device(device)).collect()));
-        let watcher = Watcher::start(
-            HotLayout::new(&settings.storage.hot),
-            start.metrics.inotify_overflows.clone(),
-            start.log.clone(),
-        )?;
-        Ok(Self { start: start.clone(), volume, devices, kept, load, cleaner, watcher, watched: Mutex::default() })
+        let watcher = Watcher::start(&start.log, start.metrics.inotify_overflows.clone())?;
+        Ok(Self { start: start.clone(), volume, devices, kept, load, cleaner, watcher })
     }
 
     /// Recording begins; the index fills meanwhile.
@@ -89,23 +85,17 @@ impl Host {
             supervisor.add(device::spec(device))?;
         }
         let (load, metrics) = (self.load.clone(), self.start.metrics.clone());
-        supervisor
-            .add(ChildSpec::new("load", &Slot::new(), move |_| LoadActor::new(load.clone(), metrics.clone())))?;
+        supervisor.add(ChildSpec::new("load", &Slot::new(), move |_| LoadActor::new(load.clone(), metrics.clone())))?;
         self.scan_archive(supervisor.clone())
     }
 
     fn watch(&self, device: &Arc<Device>) -> Result<()> {
         let wake = device.clone();
         // Refused wake-ups are no loss: both actors look for themselves each second.
-        let registration = self.watcher.register(
-            device.hot.clone(),
-            Arc::new(move || {
-                let _ = wake.archiver.try_send(Arrived);
-                let _ = wake.merger.try_send(SegmentArrived);
-            }),
-        )?;
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner).push(registration);
-        Ok(())
+        self.watcher.add(&device.capture.hot_layout, device.hot.clone(), move || {
+            let _ = wake.archiver.try_send(Arrived);
+            let _ = wake.merger.try_send(SegmentArrived);
+        })
     }
 
     /// On a thread of its own: a month of chunks takes seconds to look through, a sick disk longer. The cleaner starts
@@ -244,7 +234,7 @@ struct Shared<'a> {
     volume: &'a Arc<Volume>,
     retention: Arc<Retention>,
     committer: Committer,
-    processes: ProcessHost,
+    spawner: Spawner,
     capabilities: Arc<Capabilities>,
     cleaner: Arc<Cleaner>,
 }
@@ -262,13 +252,8 @@ impl Shared<'_> {
         let (hot, index) = (Arc::new(hot), Arc::new(DeviceIndex::new(id.clone())));
         let camera = Arc::new(Camera::clone(camera));
         let capture_status = Arc::new(ArcSwap::from_pointee(CaptureStatus::default()));
-        let epochs = EpochSource::open(
-            id.clone(),
-            self.volume.clone(),
-            self.committer.clone(),
-            metrics.clone(),
-            log.clone(),
-        );
+        let epochs =
+            EpochSource::open(id.clone(), self.volume.clone(), self.committer.clone(), metrics.clone(), log.clone());
         let (next, seen) = (epochs.clone(), hot.clone());
         let capture = Arc::new(CaptureParts {
             device: id.clone(),
@@ -278,7 +263,7 @@ impl Shared<'_> {
             log: log.clone(),
             hot_layout,
             hot: hot.clone(),
-            cell: Arc::new(ProcessCell::new(self.processes.clone())),
+            cell: ProcessCell::new(self.spawner.clone()),
             capabilities: self.capabilities.clone(),
             next_epoch: Arc::new(move || next.next(seen.highest_epoch())),
             metrics: metrics.clone(),

@@ -1,8 +1,8 @@
 //! `capstan archive list|verify|repair`
-use std::process::ExitCode;
-use clap::Args;
 use super::Common;
 use crate::{config::Settings, error::Result, ids::DeviceId};
+use clap::Args;
+use std::process::ExitCode;
 #[derive(Args)]
 pub struct Which {
     #[command(flatten)]
@@ -10,6 +10,12 @@ pub struct Which {
     /// One device; all when none is named
     device: Option<DeviceId>,
 }
-pub fn list(_: &Settings, _: &Which) -> Result<ExitCode> { Ok(ExitCode::SUCCESS) }
-pub fn verify(_: &Settings, _: &Which) -> Result<ExitCode> { Ok(ExitCode::SUCCESS) }
-pub fn repair(_: &Settings, _: &Which) -> Result<ExitCode> { Ok(ExitCode::SUCCESS) }
+pub fn list(_: &Settings, _: &Which) -> Result<ExitCode> {
+    Ok(ExitCode::SUCCESS)
+}
+pub fn verify(_: &Settings, _: &Which) -> Result<ExitCode> {
+    Ok(ExitCode::SUCCESS)
+}
+pub fn repair(_: &Settings, _: &Which) -> Result<ExitCode> {
+    Ok(ExitCode::SUCCESS)
+}

@@ -77,8 +77,7 @@ mod tests {
     #[test]
     fn without_a_daemon_the_host_is_judged_and_left_as_it_was() {
         let dir = tempfile::tempdir().unwrap();
-        let storage =
-            Storage { root: dir.path().join("root"), hot: dir.path().join("hot"), ..Storage::default() };
+        let storage = Storage { root: dir.path().join("root"), hot: dir.path().join("hot"), ..Storage::default() };
         let settings = Settings { storage, ..Settings::default() };
         let checks = alone(&settings, Err("none answers".into()));
         let failed: Vec<&str> = checks.iter().filter(|check| !check.ok).map(|check| check.name.as_str()).collect();

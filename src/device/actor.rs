@@ -8,7 +8,7 @@ use slog::{info, warn};
 use super::{Device, DeviceState, Reading};
 use crate::{
     archive::ArchiverActor,
-    capture::{CaptureState, FfmpegActor, Stop},
+    capture::{CaptureState, FfmpegActor},
     merge::merger_actor::{FinalCommit, MergerActor},
     supervisor::{Birth, ChildSpec, Finish, Keeper, Scope, Slot},
 };
@@ -39,8 +39,7 @@ struct Stages {
 pub fn spec(device: &Arc<Device>) -> ChildSpec<DeviceActor> {
     let name = tree_name(device);
     let device = device.clone();
-    ChildSpec::new(&name, &Slot::new(), move |birth| DeviceActor::new(device.clone(), birth))
-        .finish_within(STOP_LIMIT)
+    ChildSpec::new(&name, &Slot::new(), move |birth| DeviceActor::new(device.clone(), birth)).finish_within(STOP_LIMIT)
 }
 
 fn tree_name(device: &Device) -> String {
@@ -121,8 +120,6 @@ impl Handler<Finish> for DeviceActor {
         let Some(stages) = self.stages.take() else { return Box::pin(std::future::ready(())) };
         let device = self.device.clone();
         Box::pin(async move {
-            // An actor that is down just now has nothing more to say; its keeper is stopped all the same.
-            let _ = device.ffmpeg.send(Stop, FFMPEG_STOP_LIMIT).await;
             stages.ffmpeg.stop().await;
             // FFmpeg's last segment may be in place before its event was read.
             let hot = device.hot.clone();
@@ -142,7 +139,8 @@ impl Handler<Finish> for DeviceActor {
 
 fn ffmpeg_spec(device: &Arc<Device>) -> ChildSpec<FfmpegActor> {
     let device = device.clone();
-    ChildSpec::new("ffmpeg", &device.ffmpeg.clone(), move |_| FfmpegActor::new(device.capture.clone()))
+    ChildSpec::new("ffmpeg", &device.ffmpeg.clone(), move |birth| FfmpegActor::new(device.capture.clone(), birth.token))
+        .finish_within(FFMPEG_STOP_LIMIT)
 }
 
 fn archiver_spec(device: &Arc<Device>) -> ChildSpec<ArchiverActor> {

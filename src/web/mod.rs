@@ -43,6 +43,7 @@ mod ui;
 #[cfg(test)]
 mod tests;
 
+pub use host::state_body;
 pub use live::HotCache;
 pub use server::{bind, serve};
 
