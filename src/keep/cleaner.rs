@@ -96,6 +96,8 @@ pub struct CleanerStatus {
     pub hot_error: Option<String>,
     /// Less than `min_free_bytes` is free and nothing may be deleted.
     pub out_of_space: bool,
+    /// More is due than the last round took.
+    pub backlog: bool,
 }
 
 /// What one round did.
@@ -186,7 +188,7 @@ impl Cleaner {
     }
 
     /// Makes room for `bytes` more on top of the free space that must stay: the hook of whoever was told that the
-    /// disk is full. Returns the bytes deleted; 0 means that nothing may go.
+    /// disk is full. Takes ring guards, so do not hold one. Returns the bytes deleted; 0 means that nothing may go.
     pub fn evict(&self, bytes: u64) -> u64 {
         let short = (self.limits().min_free_bytes.saturating_add(bytes)).saturating_sub(self.parts.volume.free_bytes());
         self.round(None, short.max(bytes).max(1)).bytes
@@ -217,6 +219,7 @@ impl Cleaner {
         status.expired += cleaned.expired as u64;
         status.evicted += cleaned.evicted as u64;
         status.out_of_space = short > 0 && cleaned.bytes == 0;
+        status.backlog = cleaned.more;
         self.tell(&before, &status);
         self.status.store(Arc::new(status));
         cleaned
@@ -369,3 +372,6 @@ fn work(cleaner: &Weak<Cleaner>, queue: &Receiver<Job>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,8 @@ impl CleanerActor {
 
     fn tick(&mut self) {
         let now = self.clock.mono();
-        if let Some(job) = self.timetable.due(now, self.cleaner.limits().interval)
+        let every = if self.cleaner.status().backlog { TICK } else { self.cleaner.limits().interval };
+        if let Some(job) = self.timetable.due(now, every)
             && self.cleaner.ask(job)
         {
             self.timetable.asked(job, now);

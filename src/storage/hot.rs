@@ -70,7 +70,9 @@ pub struct Evicted {
     pub segments: usize,
     pub pictures: usize,
     pub bytes: u64,
-    /// Footage that was never committed and now never will be, unless a job that has read it still commits it.
+    /// Segments among them that were never committed, and their length. Lost, unless a job that has read one before
+    /// still commits it.
+    pub shed: usize,
     pub shed_90k: i64,
 }
 
@@ -435,3 +437,6 @@ fn read_piece(file: &File, from: u64, at_most: usize) -> Vec<u8> {
     piece.truncate(filled);
     piece
 }
+
+#[cfg(test)]
+mod tests;

@@ -223,6 +223,7 @@ impl State {
             }
             if file.lost {
                 self.losing = true;
+                evicted.shed += 1;
                 evicted.shed_90k += self.segments.get(&file.key).map_or(0, |held| held.segment.duration_90k);
                 self.shed_uncommitted(file.key, metrics);
             } else {

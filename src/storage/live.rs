@@ -205,3 +205,85 @@ fn wrapped_distance(a: i64, b: i64) -> i64 {
     let d = (b - a).rem_euclid(WRAP);
     d.min(WRAP - d)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A one-second segment that arrives when its last picture was taken, `late_90k` later.
+    fn timing(second: i64, late_90k: i64) -> Timing {
+        let start = second * 90_000;
+        Timing {
+            pts_90k: Some((start, start + 90_000)),
+            duration_90k: 90_000,
+            arrived: Utc90k::from_seconds(1_795_143_600 + second + 1) + late_90k,
+        }
+    }
+
+    fn key(epoch: u32, number: u64) -> SegmentKey {
+        SegmentKey { epoch: Epoch(epoch), number }
+    }
+
+    /// Lines that tell of time, per segment: `-` follows, `D` discontinuity, `T` a date.
+    fn marks(list: &LiveList) -> String {
+        let playlist = list.playlist();
+        let text = std::str::from_utf8(&playlist.text).unwrap();
+        let mut marks = String::new();
+        for line in text.lines() {
+            match line {
+                "#EXT-X-DISCONTINUITY" => marks.push('D'),
+                line if line.starts_with("#EXT-X-PROGRAM-DATE-TIME") => marks.push('T'),
+                line if line.ends_with(".ts") => marks.push_str(" - "),
+                _ => {}
+            }
+        }
+        marks.trim().to_owned()
+    }
+
+    fn check(segments: &[(SegmentKey, Timing)], expected: &str) {
+        assert_eq!(marks(&LiveList::resume(None, Utc90k(0), segments)), expected);
+    }
+
+    #[test]
+    fn breaks_in_time_are_told() {
+        check(&[(key(1, 0), timing(0, 0)), (key(1, 1), timing(1, 0))], "T -  -");
+        check(&[(key(1, 0), timing(0, 0)), (key(2, 0), timing(1, 0))], "T - DT -");
+        check(&[(key(1, 0), timing(0, 0)), (key(1, 2), timing(2, 0))], "T - DT -");
+        check(&[(key(1, 0), timing(5, 0)), (key(1, 1), timing(0, 0))], "T - DT -");
+        // Late by less than half a second: PTS know better. By more: the label is taken from the arrival again.
+        check(&[(key(1, 0), timing(0, 0)), (key(1, 1), timing(1, 40_000))], "T -  -");
+        check(&[(key(1, 0), timing(0, 0)), (key(1, 1), timing(1, 50_000))], "T - T -");
+        let near_wrap = Timing { pts_90k: Some(((1 << 33) - 90_000, 1 << 33)), ..timing(0, 0) };
+        let after_wrap = Timing { pts_90k: Some((0, 90_000)), ..timing(1, 0) };
+        check(&[(key(1, 0), near_wrap), (key(1, 1), after_wrap)], "T -  -");
+    }
+
+    #[test]
+    fn numbers_are_counted_on_when_segments_and_breaks_leave() {
+        let mut list = LiveList::resume(None, Utc90k::from_seconds(100), &[]);
+        for (epoch, number) in [(1, 0), (1, 1), (2, 0), (2, 1)] {
+            list.push(key(epoch, number), timing(number as i64, 0));
+        }
+        list.push(key(1, 5), timing(5, 0));
+        let numbers = |list: &LiveList| {
+            let playlist = list.playlist();
+            let text = String::from_utf8(playlist.text.to_vec()).unwrap();
+            let value = |tag: &str| text.lines().find_map(|line| line.strip_prefix(tag)?.parse::<u64>().ok());
+            assert_eq!(value("#EXT-X-MEDIA-SEQUENCE:"), Some(playlist.media_sequence));
+            (playlist.media_sequence, value("#EXT-X-DISCONTINUITY-SEQUENCE:"), playlist.segments)
+        };
+        assert_eq!(numbers(&list), (100, Some(100), 4), "one that comes too late is not listed");
+        assert!(list.remove(key(1, 0)));
+        assert_eq!(numbers(&list), (101, Some(100), 3));
+        list.keep(1);
+        assert_eq!(numbers(&list), (103, Some(101), 1));
+        assert!(!list.remove(key(1, 0)));
+
+        // A restart finds the last two files, then a third.
+        let present = [(key(2, 0), timing(0, 0)), (key(2, 1), timing(1, 0)), (key(3, 0), timing(2, 0))];
+        let resumed = LiveList::resume(list.state(), Utc90k(0), &present);
+        assert_eq!(numbers(&resumed), (103, Some(101), 2), "what had left the list does not come back");
+        let without_last = LiveList::resume(list.state(), Utc90k(0), &present[2..]);
+        assert_eq!(numbers(&without_last), (104, Some(101), 1));
+    }
+}

@@ -239,10 +239,14 @@ fn statx(fd: impl AsFd, root: &Path) -> Result<rustix::fs::Statx> {
 
 fn take_lock(dir: &ColdDir, layout: &ColdLayout) -> Result<File> {
     let path = layout.lock();
-    let mut file = match dir.create_new(&path) {
-        Err(error) if error.kind == Kind::Conflict => dir.open_rw(&path)?,
-        made => made?,
-    };
+    if !dir.exists(&path) {
+        match dir.create_new(&path) {
+            Err(error) if error.kind != Kind::Conflict => return Err(error),
+            _ => {}
+        }
+    }
+    // Held for reading: a file open for writing would forbid the operator to remount the volume read-only.
+    let mut file = dir.open_read(&path)?;
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         let mut holder = String::new();
         let _ = Read::by_ref(&mut file).take(32).read_to_string(&mut holder);
@@ -255,7 +259,9 @@ fn take_lock(dir: &ColdDir, layout: &ColdLayout) -> Result<File> {
     }
     // Informative only, so neither flushed nor fatal.
     let pid = format!("{:<10}\n", std::process::id());
-    let _ = dir.write_at(&file, &path, pid.as_bytes(), 0);
+    if let Ok(writable) = dir.open_rw(&path) {
+        let _ = dir.write_at(&writable, &path, pid.as_bytes(), 0);
+    }
     Ok(file)
 }
 
@@ -290,3 +296,6 @@ fn random_id() -> Result<String> {
         .map_err(|error| Error::io("drawing a volume id", source, error))?;
     Ok(format!("{:032x}", u128::from_be_bytes(bits)))
 }
+
+#[cfg(test)]
+mod tests;

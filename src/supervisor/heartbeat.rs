@@ -31,10 +31,14 @@ impl Heartbeat {
         self.last_ms.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    /// When it last beat, to the millisecond.
+    pub fn last(&self) -> Mono {
+        self.born + Duration::from_millis(self.last_ms.load(Ordering::Relaxed))
+    }
+
     /// Time since the last beat.
     pub fn age(&self) -> Duration {
-        let last = Duration::from_millis(self.last_ms.load(Ordering::Relaxed));
-        self.clock.mono().since(self.born + last)
+        self.clock.mono().since(self.last())
     }
 }
 

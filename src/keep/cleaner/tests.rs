@@ -1,0 +1,219 @@
+//! With real files: what is deleted, what is told, and that a refusing or stalled disk harms nobody.
+
+use std::path::Path;
+
+use slog::{Discard, o};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    clock::{ManualClock, Utc90k},
+    config,
+    keep::CleanerActor,
+    storage::{ChunkEntry, Effect, Gate as Stall, Op, layout::RingSlot},
+};
+
+/// 2026-11-20T03:00:00Z.
+const NOW: i64 = 1_795_143_600;
+const MINUTE: i64 = 60;
+
+struct Bench {
+    _folder: TempDir,
+    manual: ManualClock,
+    device: KeptDevice,
+    cleaner: Arc<Cleaner>,
+}
+
+impl Bench {
+    /// Chunks of 1000 bytes that started so many minutes ago, and an open one.
+    fn new(minutes_ago: &[i64], limits: KeepLimits, load: LoadReading) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let manual = ManualClock::at(Utc90k::from_seconds(NOW));
+        let storage = config::Storage { root: folder.path().join("root"), ..config::Storage::default() };
+        let metrics = Arc::new(Metrics::new());
+        let id: DeviceId = "cam".parse().unwrap();
+        let device = KeptDevice { index: Arc::new(DeviceIndex::new(id.clone())), metrics: metrics.device(&id) };
+        let volume = Volume::open(&storage, &manual.clock()).unwrap();
+        let parts = CleanerParts {
+            retention: Retention::load(&volume, manual.clock()),
+            devices: Arc::new(ArcSwap::from_pointee(vec![device.clone()])),
+            limits,
+            hot: "/dev/shm".into(),
+            hot_quotas_bytes: 1,
+            load: Arc::new(move || load),
+            clock: manual.clock(),
+            log: Logger::root(Discard, o!()),
+            metrics,
+            volume,
+        };
+        let bench = Self { _folder: folder, manual, device, cleaner: Cleaner::start(parts).unwrap() };
+        for minutes in minutes_ago {
+            bench.put(NOW - minutes * MINUTE, true);
+        }
+        bench.put(NOW - MINUTE, false);
+        bench
+    }
+
+    fn volume(&self) -> &Volume {
+        &self.cleaner.parts.volume
+    }
+
+    fn put(&self, start_s: i64, sealed: bool) {
+        let start = Utc90k::from_seconds(start_s);
+        let entry = ChunkEntry {
+            key: ChunkKey { start_ms: start.as_ms(), generation: 0 },
+            place: if sealed { Place::Ring(RingSlot::of(start, 600)) } else { Place::Temp },
+            start,
+            end: start + 600 * TICKS_PER_SECOND,
+            bytes: 1000,
+            codecs: String::new(),
+            gaps: 0,
+            sealed,
+        };
+        let path = self.path(&entry);
+        self.volume().mkdir_all(path.parent().unwrap()).unwrap();
+        self.volume().write_atomic(&path, &[0; 1000]).unwrap();
+        self.device.index.put(entry);
+    }
+
+    fn path(&self, entry: &ChunkEntry) -> PathBuf {
+        entry.path(self.volume().layout(), self.device.index.device())
+    }
+
+    /// Minutes ago of what is published; each must have its file.
+    fn left(&self) -> Vec<i64> {
+        let chunks = self.device.index.snapshot();
+        for chunk in chunks.iter() {
+            assert!(self.volume().exists(&self.path(chunk)), "{chunk:?} is published without a file");
+        }
+        chunks.iter().map(|chunk| (NOW - chunk.start.as_seconds()) / MINUTE).collect()
+    }
+}
+
+const DAY: i64 = 24 * 60;
+const LIMITS: KeepLimits = KeepLimits {
+    window: Duration::from_secs(86_400),
+    min_free_bytes: 0,
+    interval: Duration::from_secs(60),
+    max_cpu_percent: 90.0,
+    max_io_wait_percent: 40.0,
+};
+const IDLE: LoadReading = LoadReading { cpu_percent: 5.0, io_wait_percent: 1.0 };
+
+#[test]
+fn expired_chunks_go_from_index_and_disk() {
+    let bench = Bench::new(&[DAY + 30, DAY + 20, DAY, 500, 200], LIMITS, IDLE);
+    let cleaned = bench.cleaner.run(Job::Clean);
+    assert_eq!(cleaned, Cleaned { expired: 2, evicted: 0, bytes: 2000, more: false });
+    assert_eq!(bench.left(), [DAY, 500, 200, 1]);
+    assert_eq!(bench.device.metrics.chunks_expired.get(), 2);
+    let status = bench.cleaner.status();
+    assert_eq!((status.gate, status.expired, status.volume_error.as_deref()), (Gate::Open, 2, None));
+    assert!(status.free_bytes > 0);
+    // The rest of the oldest hour leaves the window as time goes on.
+    bench.manual.advance(Duration::from_secs(600));
+    assert_eq!(bench.cleaner.run(Job::Watch).expired, 0, "watching expires nothing");
+    assert_eq!(bench.cleaner.run(Job::Clean).expired, 1);
+}
+
+#[test]
+fn a_busy_machine_expires_later_but_makes_room_at_once() {
+    let check = |load, gate| {
+        let bench = Bench::new(&[DAY + 30, 500, 200], LIMITS, load);
+        assert_eq!(bench.cleaner.run(Job::Clean), Cleaned::default());
+        assert_eq!(bench.cleaner.status().gate, gate);
+        let short = KeepLimits { min_free_bytes: u64::MAX, ..LIMITS };
+        bench.cleaner.set_limits(short, 1);
+        let cleaned = bench.cleaner.run(Job::Watch);
+        assert_eq!((cleaned.expired, cleaned.evicted), (0, 3));
+        assert_eq!(bench.left(), [1], "the open chunk stays whatever is missing");
+        bench.cleaner.run(Job::Watch);
+        assert!(bench.cleaner.status().out_of_space);
+    };
+    check(LoadReading { cpu_percent: 95.0, ..IDLE }, Gate::Cpu);
+    check(LoadReading { io_wait_percent: 50.0, ..IDLE }, Gate::IoWait);
+}
+
+#[test]
+fn room_is_made_for_a_write_that_found_none() {
+    let bench = Bench::new(&[500, 400, 300, 200], LIMITS, IDLE);
+    assert_eq!(bench.cleaner.evict(1500), 2000);
+    assert_eq!(bench.left(), [300, 200, 1]);
+    assert_eq!(bench.device.metrics.chunks_evicted.get(), 2);
+}
+
+#[test]
+fn a_chunk_that_the_disk_will_not_delete_stays_published() {
+    let bench = Bench::new(&[DAY + 30, 200], LIMITS, IDLE);
+    bench.volume().faults().arm(Op::Unlink, 0, 1, Effect::Fail(libc::EACCES));
+    assert_eq!(bench.cleaner.run(Job::Clean).expired, 0);
+    assert_eq!(bench.left(), [DAY + 30, 200, 1]);
+    assert_eq!(bench.cleaner.run(Job::Clean).expired, 1);
+}
+
+#[test]
+fn a_sick_volume_is_told_and_nothing_is_deleted() {
+    let bench = Bench::new(&[DAY + 30, 200], LIMITS, IDLE);
+    bench.volume().faults().arm(Op::Write, 0, u32::MAX, Effect::Fail(libc::EIO));
+    assert!(bench.volume().write_atomic(Path::new("x"), b"x").is_err());
+    assert_eq!(bench.cleaner.run(Job::Clean), Cleaned::default());
+    let status = bench.cleaner.status();
+    assert_eq!(status.gate, Gate::Volume);
+    assert!(status.volume_error.as_deref().is_some_and(|why| why.contains(".probe")), "{status:?}");
+    bench.volume().faults().clear();
+    assert_eq!(bench.cleaner.run(Job::Clean).expired, 1);
+    assert_eq!(bench.cleaner.status().volume_error, None);
+}
+
+#[test]
+fn a_hot_folder_on_a_disk_is_told() {
+    let bench = Bench::new(&[], LIMITS, IDLE);
+    assert_eq!(bench.cleaner.status().hot_error, None);
+    bench.cleaner.set_limits(LIMITS, u64::MAX / 4);
+    bench.cleaner.run(Job::Watch);
+    assert!(bench.cleaner.status().hot_error.as_deref().is_some_and(|why| why.contains("add up to")));
+}
+
+#[test]
+fn the_retention_clock_survives_a_restart() {
+    let bench = Bench::new(&[], LIMITS, IDLE);
+    bench.manual.step_wall(Utc90k::from_seconds(NOW + 7 * 86_400));
+    bench.cleaner.finish().unwrap();
+    let again = Retention::load(bench.volume(), bench.manual.clock());
+    assert_eq!(again.now().retention, Utc90k::from_seconds(NOW));
+}
+
+#[test]
+fn a_stalled_disk_stalls_only_the_cleaners_thread() {
+    let bench = Bench::new(&[DAY + 30, 200], LIMITS, IDLE);
+    let gate = Stall::closed();
+    bench.volume().faults().arm(Op::Unlink, 0, 1, Effect::Stall(gate.clone()));
+    assert!(bench.cleaner.ask(Job::Clean));
+    // One job runs or is about to, one may wait, the next is refused; nobody blocks.
+    until(|| !bench.cleaner.ask(Job::Watch));
+    gate.open();
+    until(|| bench.cleaner.status().expired == 1);
+}
+
+#[test]
+fn the_actor_sets_the_thread_to_work() {
+    let bench = Bench::new(&[DAY + 30, 200], LIMITS, IDLE);
+    let system = actix::System::new();
+    system.block_on(async {
+        let _actor = actix::Actor::start(CleanerActor::new(bench.cleaner.clone(), bench.manual.clock()));
+        while bench.cleaner.status().last_round.is_none() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(bench.left(), [200, 1]);
+}
+
+/// Polls with a limit of ten seconds.
+fn until(mut happened: impl FnMut() -> bool) {
+    let clock = Clock::system();
+    let began = clock.mono();
+    while !happened() {
+        assert!(clock.mono().since(began) < Duration::from_secs(10), "it did not happen");
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,287 @@
+//! Finds out at start what is on the disk: one 4 KiB read per file. A bad file is reported and never ends the listing.
+
+use std::{
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    error::{Error, Kind, Result},
+    ids::{DeviceId, SegmentKey},
+    media::mp4,
+    storage::{
+        index::{ChunkEntry, DeviceIndex, Place},
+        layout::{ChunkKey, RingSlot},
+        volume::Volume,
+    },
+};
+
+/// Every chunk names itself within its first bytes.
+const HEAD_BYTES: usize = 4096;
+
+/// What lies on the volume for one device.
+#[derive(Clone, Debug, Default)]
+pub struct Scanned {
+    /// Sealed chunks of the ring.
+    pub chunks: Vec<ChunkEntry>,
+    /// Chunks in `temp`, for recovery to continue, seal or delete.
+    pub in_temp: Vec<ChunkKey>,
+    /// Files with a chunk's name that are none.
+    pub bad: Vec<BadFile>,
+    /// The newest segment that any sealed chunk holds: what is in hot up to it was committed.
+    pub last_segment: Option<SegmentKey>,
+}
+
+/// A file that cannot be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadFile {
+    /// Relative to the volume.
+    pub path: PathBuf,
+    pub why: String,
+    /// Its bytes are wrong; false when the disk would not let us read them.
+    pub corrupt: bool,
+}
+
+/// Devices with a folder on the volume, also those without a camera now.
+pub fn devices(volume: &Volume) -> Result<Vec<DeviceId>> {
+    let entries = volume.read_dir(Path::new(""))?;
+    let ids = entries.iter().filter(|entry| entry.is_dir).filter_map(|entry| entry.name.to_str()?.parse().ok());
+    let mut ids: Vec<DeviceId> = ids.filter(|id| volume.exists(&volume.layout().segments(id))).collect();
+    ids.sort();
+    Ok(ids)
+}
+
+/// Lists a device's chunks without changing anything.
+pub fn scan_device(volume: &Volume, device: &DeviceId) -> Result<Scanned> {
+    let mut scanned = Scanned { in_temp: in_temp(volume, device)?, ..Scanned::default() };
+    for hour in 0..24 {
+        scan_hour(volume, device, hour, &mut scanned)?;
+    }
+    scanned.chunks.sort_by_key(|chunk| (chunk.start, chunk.key));
+    Ok(scanned)
+}
+
+/// The same into an index that is in use already: footage is recorded while old chunks are still being found.
+pub fn load(volume: &Volume, index: &DeviceIndex) -> Result<Scanned> {
+    let mut scanned = Scanned { in_temp: in_temp(volume, index.device())?, ..Scanned::default() };
+    for hour in 0..24 {
+        // Hour by hour, so that a hand-over to the ring waits for milliseconds, not for the whole scan.
+        let _ring = index.hold_ring();
+        let known = scanned.chunks.len();
+        scan_hour(volume, index.device(), hour, &mut scanned)?;
+        for chunk in scanned.chunks.iter().skip(known) {
+            index.put(chunk.clone());
+        }
+    }
+    Ok(scanned)
+}
+
+/// Moves corrupt files out of the ring, so that their places are free, to where a person finds them. Returns the new paths.
+pub fn set_aside(volume: &Volume, device: &DeviceId, bad: &[BadFile]) -> Result<Vec<PathBuf>> {
+    let folder = volume.layout().quarantine(device);
+    let mut moved = Vec::new();
+    for file in bad.iter().filter(|file| file.corrupt) {
+        volume.mkdir_all(&folder)?;
+        let new = free_name(volume, &folder, &file.path)?;
+        volume.rename_new(&file.path, &new)?;
+        moved.push(new);
+    }
+    if !moved.is_empty() {
+        volume.fsync_dir(&folder)?;
+    }
+    Ok(moved)
+}
+
+/// `quarantine/14_chunk_10min_2.mp4`, with a number in front when it is taken.
+fn free_name(volume: &Volume, folder: &Path, path: &Path) -> Result<PathBuf> {
+    let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let name = format!("{}_{}", part(path.parent().and_then(Path::file_name)), part(path.file_name()));
+    (0..1000)
+        .map(|i| folder.join(if i == 0 { name.clone() } else { format!("{i}_{name}") }))
+        .find(|candidate| !volume.exists(candidate))
+        .ok_or_else(|| Error::new(Kind::Conflict, "quarantine is full of its name").at(path.display()))
+}
+
+fn in_temp(volume: &Volume, device: &DeviceId) -> Result<Vec<ChunkKey>> {
+    let entries = volume.read_dir(&volume.layout().temp(device))?;
+    let mut keys: Vec<_> = entries.iter().filter_map(|entry| ChunkKey::parse(entry.name.to_str()?)).collect();
+    keys.sort();
+    Ok(keys)
+}
+
+fn scan_hour(volume: &Volume, device: &DeviceId, hour: u8, scanned: &mut Scanned) -> Result<()> {
+    let folder = volume.layout().ring_hour(device, hour);
+    let entries = volume.read_dir(&folder)?;
+    let slots = entries.iter().filter_map(|entry| RingSlot::parse(&hour.to_string(), entry.name.to_str()?));
+    let mut slots: Vec<RingSlot> = slots.collect();
+    // In order, so that of two equal files the same one is listed each time.
+    slots.sort();
+    for slot in slots {
+        let path = volume.layout().ring_chunk(device, slot);
+        match read_chunk(volume, device, slot, &path) {
+            Ok((chunk, _)) if scanned.chunks.iter().any(|known| known.key == chunk.key) => {
+                scanned.bad.push(BadFile { path, why: "the same chunk lies elsewhere too".into(), corrupt: true });
+            }
+            Ok((chunk, last_segment)) => {
+                scanned.last_segment = scanned.last_segment.max(last_segment);
+                scanned.chunks.push(chunk);
+            }
+            // Evicted between listing and reading.
+            Err(error) if error.kind == Kind::NotFound => {}
+            Err(mut error) => {
+                error.path = None;
+                let corrupt = error.kind == Kind::Corrupt;
+                scanned.bad.push(BadFile { path, why: error.to_string(), corrupt });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_chunk(
+    volume: &Volume,
+    device: &DeviceId,
+    slot: RingSlot,
+    path: &Path,
+) -> Result<(ChunkEntry, Option<SegmentKey>)> {
+    let corrupt = |why: &str| Error::new(Kind::Corrupt, why).at(path.display());
+    let file = volume.open_read(path)?;
+    let stat = file.metadata().map_err(|error| Error::io("reading", path, error))?;
+    let head = read_head(&file, path)?;
+    let meta = mp4::head(&head).ok_or_else(|| corrupt("is not a chunk of ours"))?;
+    let sealed = meta.sealed.ok_or_else(|| corrupt("was never sealed; `capstan archive repair` may save it"))?;
+    if meta.device != *device {
+        return Err(corrupt(&format!("belongs to device {}", meta.device)));
+    }
+    let chunk = ChunkEntry {
+        key: ChunkKey { start_ms: meta.start.as_ms(), generation: meta.generation },
+        place: Place::Ring(slot),
+        start: meta.start,
+        end: sealed.end,
+        bytes: stat.len(),
+        codecs: meta.codecs,
+        gaps: sealed.gaps,
+        sealed: true,
+    };
+    Ok((chunk, sealed.last_mark.map(|mark| mark.last)))
+}
+
+fn read_head(file: &File, path: &Path) -> Result<Vec<u8>> {
+    let mut head = vec![0; HEAD_BYTES];
+    let mut filled = 0;
+    while let Some(room) = head.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match file.read_at(room, filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::io("reading", path, error)),
+        }
+    }
+    head.truncate(filled);
+    Ok(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        clock::{Clock, Utc90k},
+        config,
+        ids::Epoch,
+        media::{
+            AudioCodec, AudioConfig,
+            mp4::{MarkInfo, SealedMeta, head::Head, identity::IDENTITY_AT, tracks::Tracks},
+        },
+    };
+
+    const START: i64 = 1_795_143_600;
+
+    fn volume(folder: &Path) -> Arc<Volume> {
+        let storage = config::Storage { root: folder.to_owned(), ..config::Storage::default() };
+        Volume::open(&storage, &Clock::system()).unwrap()
+    }
+
+    /// The first 4 KiB of a chunk of `device` that starts so many minutes after `START`.
+    fn chunk(device: &str, minute: i64, sealed: bool) -> Vec<u8> {
+        let audio = AudioConfig {
+            codec: AudioCodec::Aac,
+            sample_rate: 48_000,
+            channels: 2,
+            samples_per_frame: 1024,
+            specific: vec![0x11, 0x90],
+        };
+        let tracks = Tracks { video: None, audio: Some(audio) };
+        let start = Utc90k::from_seconds(START + minute * 60);
+        let head = Head::new(&device.parse().unwrap(), start, 0, tracks, 0.0).unwrap();
+        let mut bytes = head.image.clone();
+        if sealed {
+            let last = SegmentKey { epoch: Epoch(3), number: minute as u64 };
+            let last_mark = Some(MarkInfo { last, ..MarkInfo::default() });
+            let meta = SealedMeta { end: start + 600 * 90_000, gaps: 1, last_mark };
+            let identity = head.sealed_identity(meta).unwrap();
+            bytes[IDENTITY_AT..][..identity.len()].copy_from_slice(&identity);
+            bytes[32..40].copy_from_slice(&head.sealing_bytes());
+        }
+        bytes
+    }
+
+    fn write(folder: &Path, path: &str, bytes: &[u8]) {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    #[test]
+    fn good_chunks_are_listed_whatever_lies_beside_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = volume(folder.path());
+        let put = |path: &str, bytes: &[u8]| write(folder.path(), path, bytes);
+        put("cam/segments/4/chunk_10min_1.mp4", &chunk("cam", 70, true));
+        put("cam/segments/3/chunk_10min_0.mp4", &chunk("cam", 0, true));
+        put("cam/segments/3/chunk_10min_0-2.mp4", &chunk("cam", 5, true));
+        put("cam/segments/3/chunk_10min_1.mp4", &chunk("cam", 10, false));
+        put("cam/segments/3/chunk_10min_2.mp4", &chunk("other", 20, true));
+        put("cam/segments/3/chunk_10min_3.mp4", b"");
+        put("cam/segments/3/chunk_10min_4.mp4", &[0; 5000]);
+        put("cam/segments/3/chunk_10min_5.mp4", &chunk("cam", 0, true));
+        put("cam/segments/3/holiday.mp4", b"not ours");
+        put("cam/segments/temp/1795143600000-0.mp4", &chunk("cam", 80, false));
+        put("lonely/segments/0/x", b"");
+        put("music/song.mp3", b"");
+        let cam: DeviceId = "cam".parse().unwrap();
+
+        let index = DeviceIndex::new(cam.clone());
+        let scanned = load(&volume, &index).unwrap();
+        let minutes = |chunks: &[ChunkEntry]| {
+            chunks.iter().map(|chunk| (chunk.start.as_seconds() - START) / 60).collect::<Vec<_>>()
+        };
+        assert_eq!(scan_device(&volume, &cam).unwrap().chunks.len(), 3);
+        let listed: Vec<_> = index.snapshot().iter().map(|chunk| chunk.as_ref().clone()).collect();
+        assert_eq!(minutes(&listed), [0, 5, 70]);
+        assert_eq!((listed[0].gaps, listed[0].codecs.as_str(), listed[0].sealed), (1, "mp4a.40.2", true));
+        assert_eq!(scanned.last_segment, Some(SegmentKey { epoch: Epoch(3), number: 70 }));
+        assert_eq!(scanned.in_temp, [ChunkKey { start_ms: START * 1000, generation: 0 }]);
+
+        let mut why: Vec<_> = scanned.bad.iter().map(|bad| bad.why.clone()).collect();
+        why.sort();
+        for (why, part) in why.iter().zip([
+            "belongs to device other",
+            "is not a chunk of ours",
+            "is not a chunk of ours",
+            "the same chunk lies elsewhere",
+            "was never sealed",
+        ]) {
+            assert!(why.contains(part), "{why:?} should contain {part:?}");
+        }
+        let moved = set_aside(&volume, &cam, &scanned.bad).unwrap();
+        assert_eq!(moved.len(), 5);
+        assert!(scan_device(&volume, &cam).unwrap().bad.is_empty());
+        assert!(folder.path().join("cam/quarantine/3_chunk_10min_3.mp4").exists());
+        assert!(folder.path().join("cam/segments/3/holiday.mp4").exists());
+        let found: Vec<_> = devices(&volume).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["cam", "lonely"]);
+    }
+}
