@@ -116,7 +116,8 @@ fn recover_file(
     {
         // The kill may have come between the write that sealed it and its sync.
         volume.sync_data(&file, path)?;
-        let chunk = SealedChunk { meta: head.meta, sealed, path: path.to_owned(), bytes: len, written_bytes: 0 };
+        let chunk =
+            SealedChunk { meta: Box::new(head.meta), sealed, path: path.to_owned(), bytes: len, written_bytes: 0 };
         return Ok(Ok(Recovered::Sealed(Box::new(chunk))));
     }
     rebuild(volume, file, path, len, hot_has_after)
