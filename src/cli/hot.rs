@@ -58,7 +58,8 @@ pub fn setup(settings: &Settings, wish: &Setup) -> Result<ExitCode> {
             say(format_args!("{} is a tmpfs of fitting size: nothing to do", path.display()));
         }
         Step::Remount => {
-            mount_remount(path, FLAGS, &data(size, &owner)?).map_err(|error| failed("growing the tmpfs", path, error))?;
+            mount_remount(path, FLAGS, &data(size, &owner)?)
+                .map_err(|error| failed("growing the tmpfs", path, error))?;
             say(format_args!("{} has grown to {}", path.display(), bytes(size)));
         }
         Step::Mount => {
@@ -141,10 +142,9 @@ fn owner(user: Option<&str>) -> Result<Owner> {
     match (find_user(&users, user.unwrap_or("capstan")), user) {
         (Some(owner), _) => Ok(owner),
         (None, Some(name)) => Err(Error::new(Kind::Invalid, format!("there is no user {name:?}")).at("--user")),
-        (None, None) => Ok(Owner {
-            uid: rustix::process::geteuid().as_raw(),
-            gid: rustix::process::getegid().as_raw(),
-        }),
+        (None, None) => {
+            Ok(Owner { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() })
+        }
     }
 }
 
