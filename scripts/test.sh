@@ -22,11 +22,20 @@ scripts/lint_units.sh || failed=1
 if cargo nextest --version >/dev/null 2>&1; then
     profile=default
     if [ "$kind" = soak ]; then profile=soak; fi
-    cargo nextest run --locked --all-targets --profile "$profile" --no-fail-fast || failed=1
+    cargo nextest run --locked --lib --bins --tests --profile "$profile" --no-fail-fast || failed=1
 else
     cargo test --locked --lib --bins --tests --no-fail-fast || failed=1
 fi
 cargo test --locked --doc --quiet || failed=1
+
+if [ "$kind" = soak ]; then
+    scripts/fuzz.sh || failed=1
+    if [ "$(id -u)" -eq 0 ] && command -v mmdebstrap >/dev/null 2>&1; then
+        cargo build --release --locked && tests/lab/boot_units.sh || failed=1
+    else
+        echo "boot_units: needs root and mmdebstrap" >>"$CAPSTAN_SKIPS"
+    fi
+fi
 
 skips=$(sort -u "$CAPSTAN_SKIPS" | wc -l)
 if [ "$skips" -gt 0 ]; then

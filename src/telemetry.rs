@@ -1,5 +1,7 @@
 //! Every metric name and the logger. Counting is lock-free: a stage holds its device's counters, not the families.
 
+pub mod logging;
+
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::{

@@ -1,5 +1,7 @@
 //! House rules that a machine can hold: who may know whom, how files open, how long they get, what no file may say.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -190,6 +190,39 @@ fn video_only_across_the_wrap() {
     check(&[VIDEO, X264, &["-output_ts_offset", "95440"]], Expected { video: Some(VideoCodec::H264), audio: None });
 }
 
+/// Segments as the recorder gets them: nothing is lost or doubled over their seams, and times go on.
+#[test]
+fn hls_segments_join_without_a_seam() {
+    let dir = tempfile::tempdir().unwrap();
+    let hls = "-c:a aac -output_ts_offset 95440 -f hls -hls_time 1 -hls_flags temp_file -hls_list_size 0";
+    let status = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-nostdin"])
+        .args([VIDEO, TONE_44, &["-t", "6"], X264_B].concat())
+        .args(hls.split(' '))
+        .arg("-hls_segment_filename")
+        .arg(dir.path().join("segment_1_%09d.ts"))
+        .arg(dir.path().join("list.m3u8"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let (mut dts, mut audio_pts, mut near) = (Vec::new(), Vec::new(), None);
+    for number in 0.. {
+        let Ok(ts) = std::fs::read(dir.path().join(format!("segment_1_{number:09}.ts"))) else { break };
+        let segment = mpegts::demux(&ts, near).unwrap();
+        assert_eq!(segment.faults.total(), 0);
+        let track = segment.video.unwrap();
+        assert!(track.samples[0].sync && track.config.is_some());
+        dts.extend(track.samples.iter().map(|sample| sample.dts_90k));
+        audio_pts.extend(segment.audio[0].samples.iter().map(|sample| sample.pts_90k));
+        near = dts.last().copied();
+    }
+    assert_eq!(dts.len(), 150);
+    assert!(dts.windows(2).all(|pair| pair[1] - pair[0] == 3600), "{dts:?}");
+    assert!(dts[149] > 1 << 33, "the wrap lies inside");
+    assert!(audio_pts.windows(2).all(|pair| (2088..=2092).contains(&(pair[1] - pair[0]))), "{audio_pts:?}");
+    assert!(audio_pts.len() >= 6 * 44100 / 1024);
+}
+
 #[test]
 fn video_that_cannot_be_recorded_leaves_the_audio() {
     let dir = tempfile::tempdir().unwrap();

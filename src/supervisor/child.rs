@@ -1,26 +1,18 @@
-//! Keeps one actor alive: starts it from its factory, notices its end, restarts it by policy, ends it on request.
+//! What a supervised actor is made from and given: spec, scope, birth, token; and the handle on keeping it.
 
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Context, Handler, Message, dev::ToEnvelope};
-use actix_rt::{Arbiter, ArbiterHandle};
+use actix_rt::ArbiterHandle;
 use futures_util::{FutureExt, future::BoxFuture};
-use slog::{Logger, crit, warn};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use slog::Logger;
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    faults::Injector,
-    heartbeat::Heartbeat,
-    members::{HangWatch, Member, Members},
-    policy::{Limits, RestartPolicy, Verdict},
-    slot::Slot,
-    tree::{NodeState, StateBoard},
-    watched::{self, Conditions, Exit, Watched},
+    faults::Injector, heartbeat::Heartbeat, keeping::Keeping, members::Members, policy::Limits, slot::Slot,
+    tree::StateBoard,
 };
-use crate::{
-    clock::Clock,
-    telemetry::{ActorLabel, Metrics},
-};
+use crate::{clock::Clock, telemetry::Metrics};
 
 /// How fast supervision is. Tests make it faster.
 #[derive(Clone, Copy, Debug)]
@@ -63,8 +55,8 @@ pub struct Finish;
 /// One generation's right to act. Whatever outlives an actor checks it before every write, publish and unlink.
 #[derive(Clone, Debug)]
 pub struct Token {
-    generation: u64,
-    cancel: CancellationToken,
+    pub(super) generation: u64,
+    pub(super) cancel: CancellationToken,
 }
 
 impl Token {
@@ -99,12 +91,12 @@ type FinishCall<A> = Arc<dyn Fn(Slot<A>) -> BoxFuture<'static, ()> + Send + Sync
 /// How to make and keep one actor.
 pub struct ChildSpec<A: Actor> {
     name: String,
-    slot: Slot<A>,
-    mailbox: usize,
-    limits: Limits,
-    own_arbiter: bool,
-    finish: Option<FinishCall<A>>,
-    factory: Factory<A>,
+    pub(super) slot: Slot<A>,
+    pub(super) mailbox: usize,
+    pub(super) limits: Limits,
+    pub(super) own_arbiter: bool,
+    pub(super) finish: Option<FinishCall<A>>,
+    pub(super) factory: Factory<A>,
 }
 
 impl<A: Actor<Context = Context<A>>> ChildSpec<A> {
@@ -165,11 +157,11 @@ impl<A: Actor<Context = Context<A>>> ChildSpec<A> {
 /// A place for children: an arbiter, a name, and a life that ends with the token.
 #[derive(Clone)]
 pub struct Scope {
-    name: String,
-    arbiter: ArbiterHandle,
-    token: CancellationToken,
-    members: Members,
-    ground: Ground,
+    pub(super) name: String,
+    pub(super) arbiter: ArbiterHandle,
+    pub(super) token: CancellationToken,
+    pub(super) members: Members,
+    pub(super) ground: Ground,
 }
 
 impl Scope {
@@ -187,16 +179,11 @@ impl Scope {
     pub fn start<A: Actor<Context = Context<A>>>(&self, spec: ChildSpec<A>) -> Keeper {
         let name = if self.name.is_empty() { spec.name.clone() } else { format!("{}/{}", self.name, spec.name) };
         let keeper = Keeper { asked: CancellationToken::new(), ended: CancellationToken::new() };
-        let keeping = Keeping {
-            policy: RestartPolicy::new(spec.limits.clone()),
-            name,
-            spec,
-            scope: self.clone(),
-            asked: keeper.asked.clone(),
-            _ended: keeper.ended.clone().drop_guard(),
-        };
-        self.ground.board.expect(&keeping.name);
-        let first = (!keeping.spec.own_arbiter).then(|| keeping.begin());
+        self.ground.board.expect(&name);
+        let own_arbiter = spec.own_arbiter;
+        let ended = keeper.ended.clone().drop_guard();
+        let keeping = Keeping::new(name, spec, self.clone(), keeper.asked.clone(), ended);
+        let first = (!own_arbiter).then(|| keeping.begin());
         // Refused only when the arbiter is gone: then the guard in `keeping` tells that the child has ended.
         let _ = self.arbiter.spawn(keeping.run(first));
         keeper
@@ -225,184 +212,5 @@ impl Keeper {
 
     pub fn has_ended(&self) -> bool {
         self.ended.is_cancelled()
-    }
-}
-
-struct Keeping<A: Actor> {
-    name: String,
-    spec: ChildSpec<A>,
-    scope: Scope,
-    policy: RestartPolicy,
-    asked: CancellationToken,
-    _ended: DropGuard,
-}
-
-/// One generation and what was made for it.
-struct Running<A: Actor> {
-    generation: u64,
-    token: CancellationToken,
-    watched: Watched<A>,
-    /// Arbiter and members of the tree, when this is the root of one.
-    tree: Option<(Arbiter, Members)>,
-}
-
-impl<A: Actor<Context = Context<A>>> Keeping<A> {
-    async fn run(mut self, mut first: Option<Begun<A>>) {
-        loop {
-            let ground = self.scope.ground.clone();
-            let began = ground.clock.mono();
-            let Begun { generation, running } = first.take().unwrap_or_else(|| self.begin());
-            let exit = match running {
-                Ok(running) => self.to_the_end(running).await,
-                Err(exit) => exit,
-            };
-            let at = ground.clock.wall();
-            if self.asked.is_cancelled() || self.scope.token.is_cancelled() {
-                ground.board.ended(&self.name, generation, &exit, at, NodeState::Stopped);
-                return;
-            }
-            let now = ground.clock.mono();
-            let (state, wait) = match self.policy.failed(now, now.since(began)) {
-                Verdict::Restart { after } => (NodeState::Restarting, after),
-                Verdict::Failed { retry_after, first } => {
-                    if first {
-                        crit!(ground.log, "actor failed"; "actor" => &self.name, "exit" => %exit,
-                            "retry_seconds" => retry_after.as_secs());
-                    }
-                    (NodeState::Failed, retry_after)
-                }
-            };
-            if state == NodeState::Restarting {
-                warn!(ground.log, "actor restarts"; "actor" => &self.name, "exit" => %exit,
-                    "generation" => generation, "wait_ms" => u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            }
-            ground.board.ended(&self.name, generation, &exit, at, state);
-            let ended = tokio::select! {
-                () = tokio::time::sleep(wait), if !wait.is_zero() => false,
-                () = std::future::ready(()), if wait.is_zero() => false,
-                () = self.asked.cancelled() => true,
-                () = self.scope.token.cancelled() => true,
-            };
-            if ended {
-                ground.board.set(&self.name, generation, NodeState::Stopped);
-                return;
-            }
-            ground.metrics.actor_restarts.get_or_create(&ActorLabel { actor: self.name.clone() }).inc();
-        }
-    }
-
-    /// Starts the next generation.
-    fn begin(&self) -> Begun<A> {
-        let ground = &self.scope.ground;
-        let generation = ground.board.next_generation(&self.name);
-        let tree = match self.spec.own_arbiter.then(Arbiter::try_new) {
-            Some(Ok(arbiter)) => Some((arbiter, Members::new())),
-            Some(Err(error)) => return Begun { generation, running: Err(Exit::ArbiterLost(error.to_string())) },
-            None => None,
-        };
-        let token = self.scope.token.child_token();
-        let scope = Scope {
-            name: self.name.clone(),
-            arbiter: tree.as_ref().map_or_else(|| self.scope.arbiter.clone(), |(arbiter, _)| arbiter.handle()),
-            token: token.clone(),
-            members: tree.as_ref().map_or_else(|| self.scope.members.clone(), |(_, members)| members.clone()),
-            ground: ground.clone(),
-        };
-        let heartbeat = Heartbeat::new(ground.clock.clone());
-        let conditions = Conditions {
-            mailbox: self.spec.mailbox,
-            heartbeat: heartbeat.clone(),
-            beat_every: ground.timing.beat_every,
-            token: token.clone(),
-            poison: ground.injector.listen(&self.name),
-            witness: scope.members.join(self.name.clone(), generation, heartbeat.clone()),
-        };
-        let arbiter = scope.arbiter.clone();
-        let birth =
-            Birth { name: self.name.clone(), token: Token { generation, cancel: token.clone() }, heartbeat, scope };
-        let factory = self.spec.factory.clone();
-        let watched = watched::start(&arbiter, conditions, move |_| factory(birth));
-        self.spec.slot.fill(generation, watched.addr.clone());
-        Begun { generation, running: Ok(Running { generation, token, watched, tree }) }
-    }
-
-    /// Follows one generation to its end and clears up behind it.
-    async fn to_the_end(&self, mut running: Running<A>) -> Exit {
-        let timing = self.scope.ground.timing;
-        let mut hung = None;
-        let exit = tokio::select! {
-            biased;
-            exit = running.watched.exit() => Some(exit),
-            member = first_to_hang(running.tree.as_ref(), &self.scope.ground) => {
-                let name = member.name.clone();
-                hung = Some(member);
-                Some(Exit::Hang(name))
-            }
-            () = self.scope.token.cancelled() => None,
-            () = self.asked.cancelled() => None,
-        };
-        let exit = match exit {
-            Some(exit) => exit,
-            None => {
-                self.scope.ground.board.set(&self.name, running.generation, NodeState::Stopping);
-                if let (Some(finish), false) = (&self.spec.finish, self.scope.token.is_cancelled()) {
-                    tokio::select! {
-                        () = finish(self.spec.slot.clone()) => {}
-                        _ = running.watched.exit() => {}
-                        () = self.scope.token.cancelled() => {}
-                    }
-                }
-                Exit::Stopped
-            }
-        };
-        self.spec.slot.clear(running.generation);
-        running.token.cancel();
-        if exit == Exit::Stopped {
-            let _ = tokio::time::timeout(timing.wind_down, running.watched.exit()).await;
-        }
-        if let Some((arbiter, members)) = running.tree {
-            self.clear_tree(arbiter, members, hung).await;
-        }
-        exit
-    }
-
-    /// Ends what is left of a tree whose token is revoked. What can not end, because its thread is stuck, is
-    /// abandoned: should the thread ever go on, it finds its token revoked and its arbiter stopped.
-    async fn clear_tree(&self, arbiter: Arbiter, members: Members, hung: Option<Member>) {
-        let ground = &self.scope.ground;
-        let _ = tokio::time::timeout(ground.timing.wind_down, members.gone()).await;
-        for member in members.list().iter().filter(|member| member.name != self.name) {
-            let exit = match &hung {
-                Some(hung) if hung.id == member.id => Exit::Hang(hung.name.clone()),
-                _ => Exit::Stopped,
-            };
-            ground.board.ended(&member.name, member.generation, &exit, ground.clock.wall(), NodeState::Stopped);
-        }
-        arbiter.stop();
-    }
-}
-
-/// A generation, or why there is none.
-struct Begun<A: Actor> {
-    generation: u64,
-    running: Result<Running<A>, Exit>,
-}
-
-/// Resolves with the member of the tree that hangs. Without a tree of its own: never, its thread is ours.
-async fn first_to_hang(tree: Option<&(Arbiter, Members)>, ground: &Ground) -> Member {
-    let Some((_, members)) = tree else { return std::future::pending().await };
-    let mut watch = HangWatch::new(ground.timing.hang_after, ground.timing.look_every);
-    let mut looks = tokio::time::interval(ground.timing.look_every);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        looks.tick().await;
-        let list = members.list();
-        let beats: Vec<_> = list.iter().map(|member| (member.id, member.heartbeat.last())).collect();
-        if let Some(still) = watch.look(&beats, ground.clock.mono())
-            && let id = members.on_turn().unwrap_or(still)
-            && let Some(member) = list.into_iter().find(|member| member.id == id)
-        {
-            return member;
-        }
     }
 }

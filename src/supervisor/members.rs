@@ -116,7 +116,7 @@ impl HangWatch {
         Self { limit, look_every, looked: None, still: HashMap::new() }
     }
 
-    /// Looks at (member, its last beat); names the first that has been still for longer than the limit.
+    /// Looks at (member, its last beat); names the first that has been still for the limit.
     pub fn look(&mut self, beats: &[(u64, Mono)], now: Mono) -> Option<u64> {
         let step = self.looked.map_or(Duration::ZERO, |before| now.since(before)).min(self.look_every * 2);
         self.looked = Some(now);
@@ -127,7 +127,7 @@ impl HangWatch {
                 Some((last, still)) if last == beat => *still + step,
                 _ => Duration::ZERO,
             };
-            if still > self.limit && hung.is_none() {
+            if still >= self.limit && hung.is_none() {
                 hung = Some(*id);
             }
             self.still.insert(*id, (*beat, still));
@@ -153,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_named_when_its_beat_stood_still_for_over_five_seconds() {
-        let mut rows: Vec<_> = (0..=5).map(|now| (now, now, 0, None)).collect();
-        rows.push((6, 6, 0, Some(2)));
+    fn a_member_is_named_when_its_beat_stood_still_for_five_seconds() {
+        let mut rows: Vec<_> = (0..5).map(|now| (now, now, 0, None)).collect();
+        rows.push((5, 5, 0, Some(2)));
         check(&rows);
     }
 

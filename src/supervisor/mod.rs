@@ -7,12 +7,14 @@
 mod child;
 mod faults;
 pub mod heartbeat;
+mod keeping;
 mod load;
 mod members;
 mod policy;
 pub mod shutdown;
 mod slot;
 mod supervisor_actor;
+pub mod systemd;
 mod tree;
 pub mod watched;
 

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     fn node(name: &str, state: NodeState) -> Node {
-        Node { name: name.into(), state, generation: 1, restarts: 0, last_exit: None }
+        Node { name: name.into(), state, generation: 1, restarts: 0, last_exit: None, exit_generation: 0 }
     }
 
     #[test]

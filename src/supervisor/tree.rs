@@ -15,8 +15,9 @@ use crate::clock::Utc90k;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
-    /// Known, not yet started.
+    /// Being made.
     Starting,
+    /// In its slot.
     Running,
     /// Ended unasked; its next generation starts soon.
     Restarting,
@@ -46,6 +47,9 @@ pub struct Node {
     /// Starts after the first one.
     pub restarts: u64,
     pub last_exit: Option<LastExit>,
+    /// The generation that `last_exit` tells of.
+    #[serde(skip)]
+    pub(super) exit_generation: u64,
 }
 
 /// All nodes, in the order of their names. Reads take no lock; changes are rare (transitions only).
@@ -100,7 +104,7 @@ impl StateBoard {
             let node = entry(nodes, name);
             node.generation += 1;
             node.restarts = node.generation - 1;
-            node.state = NodeState::Running;
+            node.state = NodeState::Starting;
             node.generation
         })
     }
@@ -110,10 +114,14 @@ impl StateBoard {
         self.of_generation(name, generation, |node| node.state = state)
     }
 
+    /// How that generation ended. A fault stands over a later "stopped": so says the keeper of an actor that hung.
     pub(super) fn ended(&self, name: &str, generation: u64, exit: &Exit, at: Utc90k, state: NodeState) -> bool {
         self.of_generation(name, generation, |node| {
             node.state = state;
-            node.last_exit = Some(LastExit { exit: exit.clone(), at: at.rfc3339() });
+            if node.exit_generation != generation || !exit.is_wanted() {
+                node.exit_generation = generation;
+                node.last_exit = Some(LastExit { exit: exit.clone(), at: at.rfc3339() });
+            }
         })
     }
 
@@ -142,6 +150,7 @@ fn entry<'a>(nodes: &'a mut BTreeMap<String, Node>, name: &str) -> &'a mut Node 
         generation: 0,
         restarts: 0,
         last_exit: None,
+        exit_generation: 0,
     })
 }
 
@@ -165,7 +174,8 @@ mod tests {
             Utc90k::from_ms(1_700_000_000_125),
             NodeState::Restarting,
         );
-        board.next_generation("device/cam1/merger");
+        let second = board.next_generation("device/cam1/merger");
+        board.set("device/cam1/merger", second, NodeState::Running);
         assert_eq!(
             serde_json::to_value(&*board.snapshot()).unwrap(),
             serde_json::json!([{
@@ -181,7 +191,20 @@ mod tests {
         let old = board.next_generation("load");
         board.next_generation("load");
         assert!(!board.set("load", old, NodeState::Failed));
-        assert_eq!(board.node("load").unwrap().state, NodeState::Running);
+        assert_eq!(board.node("load").unwrap().state, NodeState::Starting);
+    }
+
+    #[test]
+    fn a_fault_is_not_hidden_by_the_stop_after_it() {
+        let board = StateBoard::new();
+        let at = Utc90k::default();
+        let generation = board.next_generation("load");
+        for exit in [Exit::Stopped, Exit::Hang("load".into()), Exit::Stopped] {
+            board.ended("load", generation, &exit, at, NodeState::Stopped);
+        }
+        assert_eq!(board.node("load").unwrap().last_exit.unwrap().exit, Exit::Hang("load".into()));
+        board.ended("load", board.next_generation("load"), &Exit::Stopped, at, NodeState::Stopped);
+        assert_eq!(board.node("load").unwrap().last_exit.unwrap().exit, Exit::Stopped);
     }
 
     #[test]

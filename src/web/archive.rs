@@ -19,7 +19,7 @@ use crate::{
     },
     storage::{
         ChunkEntry, DeviceIndex, Place, Volume,
-        inventory::{BadFile, devices, scan_device, set_aside},
+        inventory::{SetAside, devices, quarantine, scan_device},
         layout::{ChunkKey, HotKind, HotLayout, RingSlot, parse_hot_name},
     },
 };
@@ -111,7 +111,7 @@ impl Archive<'_> {
         }
         rows.extend(
             scanned
-                .bad
+                .set_aside
                 .into_iter()
                 .map(|bad| ArchiveRow { problems: vec![bad.why], ..self.bare(device, bad.path, RowState::Damaged) }),
         );
@@ -164,8 +164,8 @@ impl Archive<'_> {
             Err(error) if error.kind == Kind::Corrupt => {
                 // From the cleaner and the hand-over, which may be about to use the same place.
                 let _ring = index.as_ref().map(|index| index.hold_ring());
-                let bad = BadFile { path: path.to_owned(), why: error.message, corrupt: true };
-                match set_aside(self.volume, device, &[bad]) {
+                let bad = SetAside { path: path.to_owned(), why: error.message, corrupt: true };
+                match quarantine(self.volume, device, &[bad]) {
                     Ok(moved) => match moved.first() {
                         Some(new) => format!("set aside at {}", new.display()),
                         None => "left alone".into(),

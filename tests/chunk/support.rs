@@ -103,7 +103,8 @@ impl Media {
 pub fn encode(folder: &Path, arguments: &str) -> Media {
     std::fs::create_dir_all(folder).unwrap();
     let pattern = folder.join("%03d.ts");
-    ffmpeg(&format!("{arguments} -f segment -segment_time 1 -segment_format mpegts {}", pattern.display()));
+    // Its own warnings about encoders do not matter; those about our files do.
+    ffmpeg(&format!("-v error {arguments} -f segment -segment_time 1 -segment_format mpegts {}", pattern.display()));
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "ts"));
     files.sort();

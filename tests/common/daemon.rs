@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Write as _},
     net::{SocketAddr, TcpListener},
-    os::unix::process::ExitStatusExt as _,
+    os::unix::{net::UnixStream, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -212,6 +213,17 @@ impl TestDaemon {
         self.get(path).json()
     }
 
+    /// One request of the command line, over the control socket.
+    #[track_caller]
+    pub fn control(&self, request: &Value) -> Value {
+        let mut stream = UnixStream::connect(HotLayout::new(self.setup.hot.hot()).control_socket()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(format!("{request}\n").as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+
     /// The value of one series of `/metrics`, by its full name with labels in any order; None when it is not there.
     pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let text = self.get("/metrics").text();
@@ -330,7 +342,7 @@ fn by_time(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
     files
 }
 
-fn children_of(parent: Pid) -> Vec<(Pid, String)> {
+pub fn children_of(parent: Pid) -> Vec<(Pid, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
@@ -356,6 +368,24 @@ fn find_device<'a>(value: &'a Value, device: &str) -> Option<&'a Value> {
         }
         Value::Array(items) => items.iter().find_map(|inner| find_device(inner, device)),
         _ => None,
+    }
+}
+
+/// What a process has used so far.
+pub struct Usage {
+    pub cpu_seconds: f64,
+    pub resident_bytes: u64,
+}
+
+impl Usage {
+    pub fn of(pid: Pid) -> Self {
+        let process = procfs::process::Process::new(pid.as_raw_nonzero().get()).unwrap();
+        let stat = process.stat().unwrap();
+        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        Self {
+            cpu_seconds: (stat.utime + stat.stime) as f64 / ticks,
+            resident_bytes: stat.rss * rustix::param::page_size() as u64,
+        }
     }
 }
 

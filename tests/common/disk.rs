@@ -135,14 +135,24 @@ impl LoopDisk {
         filler
     }
 
-    /// Bytes that reached the block device so far, journal included. Call `sync` of the file system first.
+    /// Bytes that reached the block device so far, journal included; syncs the file system first.
     pub fn written_bytes(&self) -> u64 {
         let folder = File::open(&self.mount).unwrap();
         rustix::fs::syncfs(&folder).unwrap();
+        // Write sectors, always of 512 bytes.
+        self.block_stat(7) * 512
+    }
+
+    /// Write requests that reached the block device so far.
+    pub fn write_requests(&self) -> u64 {
+        self.block_stat(5)
+    }
+
+    /// A field of /sys/block/…/stat as Documentation/block/stat.rst counts them, from 1.
+    fn block_stat(&self, field: usize) -> u64 {
         let name = self.device.file_name().unwrap();
         let stat = fs::read_to_string(Path::new("/sys/block").join(name).join("stat")).unwrap();
-        // Field 7 of Documentation/block/stat.rst: write sectors, always of 512 bytes.
-        stat.split_whitespace().nth(6).and_then(|field| field.parse::<u64>().ok()).unwrap() * 512
+        stat.split_whitespace().nth(field - 1).and_then(|field| field.parse().ok()).unwrap()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -66,7 +66,7 @@ impl Keeper {
     }
 }
 
-fn keep(from: &PathBuf, to: &PathBuf) {
+fn keep(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).into_iter().flatten().flatten() {
         let name = entry.file_name();
         if name.to_str().is_some_and(|name| parse_hot_name(HotKind::Segment, name).is_some()) {

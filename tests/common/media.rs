@@ -7,6 +7,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use super::TestDaemon;
+
 /// One compressed packet as a demuxer sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Packet {
@@ -23,6 +25,24 @@ pub fn frame_hashes(file: &Path) -> Vec<String> {
     let (out, complaints) = ffmpeg(file, &arguments);
     assert_eq!(complaints, "", "{file:?} does not decode cleanly");
     out.lines().filter(|line| !line.starts_with('#')).map(|line| last_column(line).to_owned()).collect()
+}
+
+/// Decoded pictures of all chunks, in order, are exactly the decoded pictures of all segments, run by run.
+#[track_caller]
+pub fn assert_all_frames_once(daemon: &TestDaemon, device: &str, runs: &[Vec<PathBuf>]) {
+    let mut captured = Vec::new();
+    for (number, run) in runs.iter().enumerate() {
+        let joined = daemon.setup.folder().join(format!("{device}-{number}.ts"));
+        join_segments(run, &joined);
+        captured.extend(frame_hashes(&joined));
+    }
+    let chunks = daemon.chunks(device);
+    let recorded: Vec<_> = chunks.iter().flat_map(|chunk| frame_hashes(chunk)).collect();
+    assert!(captured.len() > 20, "{device}: only {} frames captured", captured.len());
+    if let Some(at) = captured.iter().zip(&recorded).position(|(a, b)| a != b) {
+        panic!("{device}: frame {at} of {} differs ({} recorded, {chunks:?})", captured.len(), recorded.len());
+    }
+    assert_eq!(recorded.len(), captured.len(), "{device}: frames recorded, frames captured ({chunks:?})");
 }
 
 /// Every audio packet's hash, without ADTS headers, so that TS and MP4 compare.
@@ -89,6 +109,18 @@ pub fn times(packets: &[Packet], video: bool) -> Vec<f64> {
     times
 }
 
+/// Codec names as ffprobe has them, video first.
+#[track_caller]
+pub fn codecs(file: &Path) -> Vec<String> {
+    let mut command = Command::new("ffprobe");
+    command.args(["-v", "error", "-show_entries", "stream=codec_type,codec_name", "-of", "csv=p=0"]).arg(file);
+    let output = command.output().expect("ffprobe runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut streams: Vec<_> = text.lines().filter_map(|line| line.split_once(',')).collect();
+    streams.sort_by_key(|(_, kind)| *kind != "video");
+    streams.into_iter().map(|(name, _)| name.to_owned()).collect()
+}
+
 /// Seconds, as the container says.
 #[track_caller]
 pub fn duration_seconds(file: &Path) -> f64 {
@@ -104,6 +136,26 @@ pub fn join_segments(segments: &[PathBuf], to: &Path) {
     for segment in segments {
         joined.write_all(&fs::read(segment).unwrap()).unwrap();
     }
+}
+
+/// A folder for a `replay` source: `seconds` segments of the clip, and with `pictures_per_second` > 0 as many captures
+/// and thumbnails.
+pub fn prepare_replay(folder: &Path, seconds: u32, pictures_per_second: u32) {
+    let names = ["segments", "captures", "thumbnails"].map(|name| folder.join(name));
+    names.iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-stream_loop", "-1", "-i"]).arg(super::clip());
+    command.args(["-t", &seconds.to_string(), "-map", "0", "-c", "copy", "-f", "hls", "-hls_time", "1"]);
+    command.args(["-hls_list_size", "0", "-hls_segment_filename"]).arg(names[0].join("%05d.ts"));
+    command.arg(folder.join("list.m3u8"));
+    if pictures_per_second > 0 {
+        let fps = pictures_per_second.to_string();
+        let limit = seconds.to_string();
+        command.args(["-t", &limit, "-map", "0:v", "-r", &fps, "-q:v", "5"]).arg(names[1].join("%06d.jpg"));
+        command.args(["-t", &limit, "-map", "0:v", "-r", &fps, "-s", "320x180"]).arg(names[2].join("%06d.jpg"));
+    }
+    let output = command.output().expect("ffmpeg runs");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// The types of an MP4's top-level boxes (ISO/IEC 14496-12 §4.2), in order.

@@ -2,9 +2,8 @@
 //!
 //! Tests hold real processes, so they wait for conditions with a deadline ([`until`]); none sleeps for a fixed time.
 
-#![allow(dead_code, reason = "each test binary uses its part")]
-// Helpers are not test functions, so clippy.toml's exemption for tests does not reach them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
 pub mod daemon;
 pub mod disk;

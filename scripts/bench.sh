@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Runs the benches and writes docs/claims.md from what they print.
+#
+# A bench reports a figure with a line of its own, tabs between:   claim<TAB>KEY<TAB>BASELINE<TAB>OURS
+# Keys are the first column of benches/claims.tsv. CAPSTAN_BENCH_SECONDS shortens the ten minutes of disk_writes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+log=target/bench.txt
+mkdir -p target
+cargo bench --locked --benches 2>&1 | tee "$log"
+# A fault of a bench hides in the pipe otherwise.
+machine="$(nproc) cores of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), Linux $(uname -r), $(ffmpeg -version | head -n 1 | cut -d ' ' -f 1-3)"
+awk -F '\t' -v machine="$machine" -v day="$(date -u +%F)" '
+    FNR == NR { if ($1 == "claim") { baseline[$2] = $3; ours[$2] = $4 } next }
+    /^#/ {
+        print "# The numbers, ours beside the promised ones\n"
+        print "Written by `make bench` from `benches/claims.tsv` and what the benches print; do not edit."
+        print "Last run: " day ", " machine ".\n"
+        print "| claim | how measured | baseline, same run | ours | limit |"
+        print "|---|---|---|---|---|"
+        next
+    }
+    NF {
+        if ($1 in ours) { b = baseline[$1]; o = ours[$1] }
+        else if ($5 == "planned") { b = ""; o = "not built yet" }
+        else if ($5 == "tested" || $5 == "derived") { b = ""; o = $5 == "tested" ? "kept by tests" : "derived" }
+        else { b = ""; o = "not measured yet (" $5 ")" }
+        print "| " $2 " | " $3 " | " b " | " o " | " $4 " |"
+    }' "$log" benches/claims.tsv >docs/claims.md
+echo "bench: wrote docs/claims.md"

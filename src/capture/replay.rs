@@ -1,0 +1,278 @@
+//! A source without FFmpeg: prepared files are put into hot on the clock's beat, at any speed. For tests and scale.
+//!
+//! A folder is played round and round as one run: at each start over, times inside the segments go on where they
+//! ended, as those of a camera would.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    clock::{Clock, Mono, ticks_90k},
+    config::ReplaySource,
+    error::{Error, Kind, Result},
+    ids::{DeviceId, Epoch, SegmentKey},
+    media::mpegts,
+    storage::layout::{HotKind, HotLayout},
+};
+
+use super::{
+    PICTURE_TICKS_PER_SECOND,
+    process::{ChildExit, Order, ProcessCell, Progress, Running},
+};
+
+/// How often the thread looks at the clock: a fiftieth of a segment at real-time speed.
+const BEAT: Duration = Duration::from_millis(20);
+/// Files dropped per look and device, so that a clock that jumps a year ahead floods nothing.
+const BURST_MAX: u64 = 200;
+/// When a segment's own times cannot be read.
+const SEGMENT_90K: i64 = 90_000;
+/// MPEG-TS (ISO/IEC 13818-1) counts PTS, DTS and the PCR base in 33 bits.
+const WRAP_90K: i64 = 1 << 33;
+
+/// Begins a run of the prepared files.
+pub(super) fn start(
+    source: &ReplaySource,
+    device: &DeviceId,
+    layout: &HotLayout,
+    clock: &Clock,
+    cell: &ProcessCell,
+    epoch: Epoch,
+) -> Result<Arc<Running>> {
+    let tracks: Vec<_> =
+        HotKind::ALL.into_iter().map(|kind| Track::read(kind, source, device, layout)).collect::<Result<_>>()?;
+    if tracks.first().is_none_or(|segments| segments.files.is_empty()) {
+        return Err(Error::new(Kind::NotFound, "no segments/*.ts to replay").at(source.dir.display()));
+    }
+    cell.occupy(epoch, |running, orders| {
+        let playing =
+            Playing { running, orders, tracks, clock: clock.clone(), began: clock.mono(), speed: source.speed };
+        let players = players()?;
+        players.lock().unwrap_or_else(PoisonError::into_inner).push(playing);
+        Ok(())
+    })
+}
+
+type Players = Arc<Mutex<Vec<Playing>>>;
+
+/// One thread for all replays; it is never ended, and sleeps when there is nothing to play.
+fn players() -> Result<Players> {
+    static PLAYERS: OnceLock<Players> = OnceLock::new();
+    if let Some(players) = PLAYERS.get() {
+        return Ok(Arc::clone(players));
+    }
+    let mut first = false;
+    let players = Arc::clone(PLAYERS.get_or_init(|| {
+        first = true;
+        Players::default()
+    }));
+    if first {
+        let playing = Arc::clone(&players);
+        let play = move || {
+            loop {
+                std::thread::sleep(BEAT);
+                playing.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(Playing::beat);
+            }
+        };
+        let started = std::thread::Builder::new().name("capstan-replay".into()).spawn(play);
+        started.map_err(|error| Error::io("starting the replay thread", "capstan-replay", error))?;
+    }
+    Ok(players)
+}
+
+/// One run.
+struct Playing {
+    running: Arc<Running>,
+    orders: mpsc::Receiver<Order>,
+    tracks: Vec<Track>,
+    clock: Clock,
+    began: Mono,
+    speed: f64,
+}
+
+/// One kind of file of one run.
+struct Track {
+    kind: HotKind,
+    files: Vec<Prepared>,
+    /// Of the whole folder once through.
+    lap_90k: i64,
+    /// Files dropped so far, over all laps.
+    dropped: u64,
+    target: PathBuf,
+    names: Names,
+}
+
+#[derive(Clone)]
+struct Names {
+    device: DeviceId,
+    layout: HotLayout,
+}
+
+struct Prepared {
+    path: PathBuf,
+    /// When it is whole, from the start of the lap.
+    due_90k: i64,
+}
+
+impl Track {
+    fn read(kind: HotKind, source: &ReplaySource, device: &DeviceId, layout: &HotLayout) -> Result<Self> {
+        let folder = source.dir.join(kind.folder());
+        let suffix = if kind == HotKind::Segment { "ts" } else { "jpg" };
+        let mut paths: Vec<_> = match fs::read_dir(&folder) {
+            Ok(entries) => entries
+                .flatten()
+                .map(|entry| entry.path())
+                .filter(|path| path.extension().is_some_and(|found| found == suffix))
+                .collect(),
+            Err(error) if kind == HotKind::Segment => {
+                return Err(Error::io("reading the files to replay", folder, error));
+            }
+            Err(_) => Vec::new(),
+        };
+        paths.sort();
+        let count = i64::try_from(paths.len()).unwrap_or(i64::MAX);
+        let mut due_90k = 0;
+        let segments: Vec<i64> = match kind {
+            HotKind::Segment => paths.iter().map(|path| duration_90k(path)).collect(),
+            // Spread evenly over the lap of the segments, which the caller sets.
+            HotKind::Picture(_) => vec![SEGMENT_90K / 5; paths.len()],
+        };
+        let files = paths.into_iter().zip(segments).map(|(path, length)| {
+            due_90k += length;
+            Prepared { path, due_90k }
+        });
+        let files: Vec<_> = files.collect();
+        let lap_90k = files.last().map_or(count, |last| last.due_90k).max(1);
+        let names = Names { device: device.clone(), layout: layout.clone() };
+        Ok(Self { kind, files, lap_90k, dropped: 0, target: layout.folder(device, kind), names })
+    }
+
+    /// Drops what is due at `played_90k`. True while all went well.
+    fn drop_due(&mut self, epoch: Epoch, played_90k: i64) -> std::io::Result<u64> {
+        let mut bytes = 0;
+        for _ in 0..BURST_MAX {
+            let laps = i64::try_from(self.dropped / self.files.len().max(1) as u64).unwrap_or(i64::MAX);
+            let Some(file) = self.files.get((self.dropped % self.files.len().max(1) as u64) as usize) else { break };
+            let lap_start = laps.saturating_mul(self.lap_90k);
+            if lap_start.saturating_add(file.due_90k) > played_90k {
+                break;
+            }
+            let mut content = fs::read(&file.path)?;
+            let number = match self.kind {
+                HotKind::Segment => {
+                    if laps > 0 {
+                        shift_times(&mut content, lap_start);
+                    }
+                    self.dropped
+                }
+                HotKind::Picture(_) => {
+                    let at = lap_start.saturating_add(file.due_90k) * PICTURE_TICKS_PER_SECOND / 90_000;
+                    u64::try_from(at).unwrap_or(0)
+                }
+            };
+            let name = self.names.layout.file(&self.names.device, self.kind, SegmentKey { epoch, number });
+            // As FFmpeg does it: whole or not there.
+            let temporary = self.target.join("replay.tmp");
+            fs::write(&temporary, &content)?;
+            fs::rename(&temporary, name)?;
+            bytes += content.len() as u64;
+            self.dropped += 1;
+        }
+        Ok(bytes)
+    }
+}
+
+impl Playing {
+    /// False when it has ended.
+    fn beat(&mut self) -> bool {
+        match self.orders.try_recv() {
+            Err(mpsc::error::TryRecvError::Empty) => {}
+            Ok(_) | Err(mpsc::error::TryRecvError::Disconnected) => {
+                self.running.finish(ChildExit { code: Some(0), ..ChildExit::default() });
+                return false;
+            }
+        }
+        let played = self.clock.mono().since(self.began).mul_f64(self.speed);
+        let played_90k = ticks_90k(played);
+        let mut progress = self.running.progress();
+        for track in &mut self.tracks {
+            match track.drop_due(self.running.epoch, played_90k) {
+                Ok(bytes) => progress.bytes += bytes,
+                Err(error) => {
+                    let words = vec![format!("{}: {error}", track.target.display())];
+                    self.running.finish(ChildExit { code: Some(1), words, ..ChildExit::default() });
+                    return false;
+                }
+            }
+        }
+        progress.out_time_us = i64::try_from(played.as_micros()).unwrap_or(i64::MAX);
+        self.running.report(Progress { fps: 0.0, ..progress });
+        true
+    }
+}
+
+/// From the first to the last time in it; [`SEGMENT_90K`] when it has none.
+fn duration_90k(path: &Path) -> i64 {
+    let read = || {
+        let content = fs::read(path).ok()?;
+        let span = mpegts::span(&content, &content)?;
+        let length = span.end_pts_90k - span.first_pts_90k;
+        (1..=60 * SEGMENT_90K).contains(&length).then_some(length)
+    };
+    read().unwrap_or(SEGMENT_90K)
+}
+
+/// Adds `by_90k` to every PCR, PTS and DTS of a transport stream, in place. Anything that is not what it seems is left
+/// as it is: a replay of broken streams must replay them broken.
+pub(super) fn shift_times(ts: &mut [u8], by_90k: i64) {
+    for packet in ts.chunks_exact_mut(188) {
+        let [0x47, flags, _, control, ..] = *packet else { continue };
+        let mut payload = 4;
+        if control & 0x20 != 0 {
+            let length = usize::from(packet[4]);
+            if length >= 7 && packet[5] & 0x10 != 0 {
+                shift_pcr(&mut packet[6..12], by_90k);
+            }
+            payload += 1 + length;
+        }
+        let starts = flags & 0x40 != 0 && control & 0x10 != 0;
+        let Some(pes) = packet.get_mut(payload..).filter(|pes| starts && pes.starts_with(&[0, 0, 1])) else { continue };
+        // Stream ids with the long PES header: video, audio and private_stream_1.
+        if pes.len() < 19 || !matches!(pes[3], 0xbd | 0xc0..=0xef | 0xfd) || pes[6] & 0xc0 != 0x80 {
+            continue;
+        }
+        let times = pes[7] >> 6;
+        if times & 2 != 0 {
+            shift_stamp(&mut pes[9..14], by_90k);
+        }
+        if times == 3 {
+            shift_stamp(&mut pes[14..19], by_90k);
+        }
+    }
+}
+
+/// 33 bits of base, then 6 reserved and 9 of extension, which stay.
+fn shift_pcr(field: &mut [u8], by_90k: i64) {
+    let [a, b, c, d, e, _] = *field else { return };
+    let base = i64::from(u32::from_be_bytes([a, b, c, d])) << 1 | i64::from(e >> 7);
+    let base = (base + by_90k).rem_euclid(WRAP_90K);
+    field[..4].copy_from_slice(&((base >> 1) as u32).to_be_bytes());
+    field[4] = (e & 0x7f) | ((base & 1) as u8) << 7;
+}
+
+/// 4 bits of marker, then 3 + 15 + 15 bits, each followed by a one.
+fn shift_stamp(field: &mut [u8], by_90k: i64) {
+    let [a, b, c, d, e] = *field else { return };
+    let (a, b, c, d, e) = (i64::from(a), i64::from(b), i64::from(c), i64::from(d), i64::from(e));
+    let time = (a >> 1 & 7) << 30 | b << 22 | (c >> 1) << 15 | d << 7 | e >> 1;
+    let time = (time + by_90k).rem_euclid(WRAP_90K);
+    let bytes = [a & 0xf0 | time >> 30 << 1 | 1, time >> 22, time >> 15 << 1 | 1, time >> 7, time << 1 | 1];
+    for (place, byte) in field.iter_mut().zip(bytes) {
+        *place = byte as u8;
+    }
+}

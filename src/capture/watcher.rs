@@ -1,0 +1,198 @@
+//! The one reader of file events: tells each device's [`HotDevice`] what was renamed into its folders, in order.
+//!
+//! FFmpeg writes every file under a temporary name and renames it, so `IN_MOVED_TO` alone means "whole".
+
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask, Watches};
+use prometheus_client::metrics::counter::Counter;
+use slog::{Logger, warn};
+
+use crate::{
+    error::{Error, Kind, Result},
+    ids::DeviceId,
+    storage::{
+        HotDevice,
+        hot::modified,
+        layout::{HotKind, HotLayout, parse_hot_name},
+    },
+};
+
+/// Called after a segment arrived, from the watcher's thread: it must only leave a note and return. (Pictures wake
+/// nobody: they come ten a second from each device, and what they overflow is shed on the spot.)
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// 64 KiB hold about a thousand events: 3 s of 32 devices.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// A handle on the thread, cheap to clone.
+#[derive(Clone)]
+pub struct Watcher(Arc<Inner>);
+
+struct Inner {
+    watches: Watches,
+    book: Mutex<Book>,
+    overflows: Counter,
+    log: Logger,
+}
+
+#[derive(Default)]
+struct Book {
+    devices: HashMap<DeviceId, Watched>,
+    folders: HashMap<WatchDescriptor, (DeviceId, HotKind)>,
+}
+
+#[derive(Clone)]
+struct Watched {
+    layout: HotLayout,
+    hot: Arc<HotDevice>,
+    wake: Wake,
+}
+
+impl Watcher {
+    /// `overflows` counts the times the kernel dropped events and everything was read anew.
+    pub fn start(log: &Logger, overflows: Counter) -> Result<Self> {
+        let failed = |error| Error::io("starting the reader of file events", "inotify", error);
+        let inotify = Inotify::init().map_err(failed)?;
+        let inner = Arc::new(Inner { watches: inotify.watches(), book: Mutex::default(), overflows, log: log.clone() });
+        let reader = Arc::downgrade(&inner);
+        let read = move || read(inotify, &reader);
+        std::thread::Builder::new().name("capstan-watch".into()).spawn(read).map_err(failed)?;
+        Ok(Self(inner))
+    }
+
+    /// Begins to watch a device whose folders exist, then takes in what is there already: nothing falls in between.
+    /// A device that is watched already gets the new `hot` and `wake`.
+    pub fn add(&self, layout: &HotLayout, hot: Arc<HotDevice>, wake: impl Fn() + Send + Sync + 'static) -> Result<()> {
+        let watched = Watched { layout: layout.clone(), hot: Arc::clone(&hot), wake: Arc::new(wake) };
+        self.0.book().devices.insert(hot.id().clone(), watched.clone());
+        let added = self.0.watch(&watched).and_then(|()| hot.rescan());
+        if added.is_err() {
+            self.remove(hot.id());
+        }
+        added
+    }
+
+    /// No further calls for this device, but for one that may be running now.
+    pub fn remove(&self, device: &DeviceId) {
+        let mut book = self.0.book();
+        book.devices.remove(device);
+        let gone: Vec<_> = book.folders.iter().filter(|(_, (id, _))| id == device).map(|(w, _)| w.clone()).collect();
+        for watch in gone {
+            book.folders.remove(&watch);
+            // Gone with its folder perhaps; then there is nothing to remove.
+            let _ = self.0.watches.clone().remove(watch);
+        }
+    }
+
+    /// Watches again what was lost: a hot folder that was deleted, or a tmpfs mounted anew. Cheap; call it with the
+    /// re-check of hot every few seconds.
+    pub fn check(&self) {
+        let devices: Vec<_> = self.0.book().devices.values().cloned().collect();
+        for watched in devices {
+            let id = watched.hot.id();
+            if self.0.book().folders.values().filter(|(device, _)| device == id).count() == HotKind::ALL.len() {
+                continue;
+            }
+            let again = watched.hot.prepare().and_then(|()| self.0.watch(&watched));
+            match again.and_then(|()| watched.hot.rescan()) {
+                Ok(()) => warn!(self.0.log, "hot folders are watched again"; "device" => %id),
+                Err(error) => {
+                    warn!(self.0.log, "hot folders cannot be watched"; "device" => %id, "error" => %error);
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watch(&self, watched: &Watched) -> Result<()> {
+        let device = watched.hot.id();
+        for kind in HotKind::ALL {
+            let folder = watched.layout.folder(device, kind);
+            // Held while the watch is added: an event of it must find its folder in the book.
+            let mut book = self.book();
+            let watch =
+                self.watches.clone().add(&folder, WatchMask::MOVED_TO | WatchMask::ONLYDIR).map_err(|error| {
+                    let full = error.raw_os_error() == Some(libc::ENOSPC);
+                    let error = Error::io("watching the hot folder", &folder, error);
+                    if full {
+                        // Not a full disk: the kernel's limit of watches.
+                        Error::new(Kind::Unavailable, "no inotify watch is left; raise fs.inotify.max_user_watches")
+                            .at(folder.display())
+                    } else {
+                        error
+                    }
+                })?;
+            book.folders.insert(watch, (device.clone(), kind));
+        }
+        Ok(())
+    }
+
+    fn arrived(&self, watch: &WatchDescriptor, name: &OsStr) {
+        let found = {
+            let book = self.book();
+            book.folders.get(watch).and_then(|(device, kind)| Some((book.devices.get(device)?.clone(), *kind)))
+        };
+        let Some((Watched { layout, hot, wake }, kind)) = found else { return };
+        let Some(key) = name.to_str().and_then(|name| parse_hot_name(kind, name)) else { return };
+        // Gone again already: the evictor was quicker.
+        let Ok(stat) = std::fs::metadata(layout.file(hot.id(), kind, key)) else { return };
+        match kind {
+            HotKind::Segment => {
+                hot.segment_arrived(key, stat.len(), modified(&stat));
+                wake();
+            }
+            HotKind::Picture(picture) => hot.picture_arrived(picture, key, stat.len(), modified(&stat)),
+        }
+    }
+
+    /// The kernel's queue was full and events are gone: the folders themselves know better.
+    fn overflow(&self) {
+        self.overflows.inc();
+        let devices: Vec<_> = self.book().devices.values().cloned().collect();
+        warn!(self.log, "file events were dropped; reading all hot folders"; "devices" => devices.len());
+        for Watched { hot, wake, .. } in devices {
+            if let Err(error) = hot.rescan() {
+                warn!(self.log, "hot could not be read"; "device" => %hot.id(), "error" => %error);
+            }
+            wake();
+        }
+    }
+}
+
+/// Until the last [`Watcher`] is dropped; noticed at the next event.
+fn read(mut inotify: Inotify, inner: &Weak<Inner>) {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let events = match inotify.read_events_blocking(&mut buffer) {
+            Ok(events) => events,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                if let Some(inner) = inner.upgrade() {
+                    slog::crit!(inner.log, "file events cannot be read"; "error" => %error);
+                }
+                return;
+            }
+        };
+        let Some(inner) = inner.upgrade() else { return };
+        for event in events {
+            if event.mask.contains(EventMask::Q_OVERFLOW) {
+                inner.overflow();
+            } else if event.mask.contains(EventMask::IGNORED) {
+                // The folder is gone; `check` watches its successor.
+                inner.book().folders.remove(&event.wd);
+            } else if let Some(name) = event.name {
+                inner.arrived(&event.wd, name);
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Disks that fill up, freeze, turn read-only, vanish or lose power while it records: RAM holds, the rest resumes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+
+mod common;
+
+use std::{fs, path::Path};
+
+use common::{Keeper, LoopDisk, Setup, TestDaemon, Turn, clip, media, skip, soaking, until};
+
+const DEVICE: &str = "clip";
+
+/// A daemon that records the clip onto a disk of its own, past its first commit.
+fn recording_on(disk: LoopDisk) -> (TestDaemon, Keeper) {
+    let camera = format!("quality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}", clip());
+    let setup = Setup::new().on(disk).camera(DEVICE, &camera);
+    let kept = Keeper::start(&setup.hot, &[DEVICE]);
+    let daemon = TestDaemon::start(setup);
+    until("it records", 30, || daemon.committed_seconds(DEVICE) >= 3.0);
+    (daemon, kept)
+}
+
+fn disk(daemon: &TestDaemon) -> &LoopDisk {
+    daemon.setup.disk.as_ref().unwrap()
+}
+
+/// A disk, or a loud skip.
+fn loop_disk(test: &str, megabytes: u64) -> Option<LoopDisk> {
+    let disk = LoopDisk::new(megabytes);
+    if disk.is_none() {
+        skip(test, "loop mounts need root and loop devices");
+    }
+    disk
+}
+
+/// Segments go on arriving in RAM for this many, whatever the disk does.
+fn assert_captures_on(daemon: &TestDaemon, segments: usize) {
+    let goal = daemon.metric("capstan_segments_total", &[("device", DEVICE)]).unwrap() + segments as f64;
+    until("FFmpeg goes on into RAM", 20 + segments as u64 * 2, || {
+        daemon.metric("capstan_segments_total", &[("device", DEVICE)]).unwrap() >= goal
+    });
+}
+
+/// After the trouble: it commits again, lost nothing, stops well, and every frame is there once.
+fn assert_nothing_lost(mut daemon: TestDaemon, mut kept: Keeper) {
+    let before = daemon.committed_seconds(DEVICE);
+    until("it commits again", 30, || daemon.committed_seconds(DEVICE) > before + 4.0);
+    assert_eq!(daemon.lost_seconds(DEVICE), 0.0);
+    assert_eq!(daemon.children().len(), 1, "the same FFmpeg");
+    let (status, _) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{}", daemon.log());
+    let runs = kept.finish(DEVICE);
+    assert_eq!(runs.len(), 1, "FFmpeg ran through");
+    media::assert_all_frames_once(&daemon, DEVICE, &runs);
+}
+
+#[test]
+fn a_stalled_disk_is_waited_for_in_ram() {
+    let _turn = Turn::wait();
+    let Some(disk_of_own) = loop_disk("a_stalled_disk_is_waited_for_in_ram", 256) else { return };
+    let (daemon, kept) = recording_on(disk_of_own);
+    disk(&daemon).freeze();
+    assert_captures_on(&daemon, if soaking() { 30 } else { 8 });
+    // The page and the state answer while the disk does not.
+    assert_eq!(daemon.get("/api/host/state").status, 200);
+    assert_eq!(daemon.get(&format!("/host/stream/{DEVICE}/segments/output.m3u8")).status, 200);
+    disk(&daemon).thaw();
+    assert_nothing_lost(daemon, kept);
+}
+
+#[test]
+fn a_full_disk_is_waited_for_in_ram() {
+    let _turn = Turn::wait();
+    let Some(disk_of_own) = loop_disk("a_full_disk_is_waited_for_in_ram", 128) else { return };
+    let (daemon, kept) = recording_on(disk_of_own);
+    let filler = disk(&daemon).fill(0);
+    assert_captures_on(&daemon, 8);
+    fs::remove_file(filler).unwrap();
+    assert_nothing_lost(daemon, kept);
+}
+
+#[test]
+fn a_read_only_disk_is_told_and_recording_resumes_when_it_is_back() {
+    let _turn = Turn::wait();
+    let Some(disk_of_own) = loop_disk("a_read_only_disk", 256) else { return };
+    let (daemon, kept) = recording_on(disk_of_own);
+    disk(&daemon).break_read_only();
+    until("it is told within 5 s", 7, || daemon.get("/api/host/health").status == 503);
+    assert_captures_on(&daemon, 4);
+    // What was committed can still be read.
+    assert_eq!(daemon.get(&format!("/host/stream/{DEVICE}/segments/archive_manifest.json")).status, 200);
+    disk(&daemon).detach();
+    disk(&daemon).mount();
+    assert_nothing_lost(daemon, kept);
+}
+
+#[test]
+fn nothing_is_written_beneath_a_missing_mount() {
+    let _turn = Turn::wait();
+    let Some(disk_of_own) = loop_disk("nothing_is_written_beneath_a_missing_mount", 256) else { return };
+    let (daemon, kept) = recording_on(disk_of_own);
+    disk(&daemon).detach();
+    until("it is told within 5 s", 7, || daemon.get("/api/host/health").status == 503);
+    assert_captures_on(&daemon, 6);
+    let beneath = |folder: &Path| fs::read_dir(folder).unwrap().count();
+    assert_eq!(beneath(disk(&daemon).mount_point()), 0, "files on the bare mount point");
+    disk(&daemon).mount();
+    assert_nothing_lost(daemon, kept);
+}
+
+/// What a commit promised is there after the power went, and the next daemon needs no human.
+#[test]
+fn a_power_cut_costs_at_most_what_was_not_committed() {
+    let _turn = Turn::wait();
+    let Some(disk_of_own) = loop_disk("a_power_cut", 256) else { return };
+    let (mut daemon, mut kept) = recording_on(disk_of_own);
+    // Into the second chunk, so that a hand-over lies behind us, too.
+    until("a chunk is sealed", 30, || !daemon.ring(DEVICE).is_empty());
+    until("the next one has a commit", 30, || !daemon.open_chunks(DEVICE).is_empty());
+    let promised = daemon.committed_seconds(DEVICE);
+    disk(&daemon).cut_power();
+    daemon.kill();
+    disk(&daemon).unmount();
+    disk(&daemon).mount();
+
+    // Power takes the RAM as well.
+    let runs = kept.finish(DEVICE);
+    fs::remove_dir_all(daemon.setup.hot.hot()).unwrap();
+    fs::create_dir_all(daemon.setup.hot.hot()).unwrap();
+    let joined = daemon.setup.folder().join("joined.ts");
+    media::join_segments(&runs[0], &joined);
+    let captured = media::frame_hashes(&joined);
+
+    // Playable as it lies there, before any repair.
+    let recorded: Vec<_> = daemon.chunks(DEVICE).iter().flat_map(|chunk| media::frame_hashes(chunk)).collect();
+    assert_eq!(recorded, captured[..recorded.len().min(captured.len())], "a prefix of what was captured");
+    let frames_promised = (promised * 24.0) as usize - 1;
+    assert!(recorded.len() >= frames_promised, "{} frames of {frames_promised} promised", recorded.len());
+
+    daemon.start_again();
+    until("recording goes on", 30, || daemon.committed_seconds(DEVICE) >= 2.0);
+    let (status, _) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{}", daemon.log());
+    let after: Vec<_> = daemon.chunks(DEVICE).iter().flat_map(|chunk| media::frame_hashes(chunk)).collect();
+    assert_eq!(after[..recorded.len()], recorded, "recovery keeps every frame");
+    assert!(after.len() > recorded.len(), "and recording goes on behind it");
+}
