@@ -491,3 +491,29 @@ fn clean(line: &str) -> String {
     let words: Vec<_> = line.split(' ').map(redact).collect();
     words.join(" ").chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_read_line_by_line() {
+        let mut progress = Progress::default();
+        for line in
+            ["frame=50", "fps=25.00", "out_time_us=N/A", "out_time_us=2000000", "total_size=N/A", "speed=1x", "?"]
+        {
+            progress.read(line);
+        }
+        assert_eq!(progress, Progress { frames: 50, out_time_us: 2_000_000, bytes: 0, fps: 25.0 });
+        assert!(!Progress { fps: 1.0, ..progress }.moved_since(&progress), "a rate is no movement");
+        assert!(Progress { frames: 51, ..progress }.moved_since(&progress));
+    }
+
+    #[test]
+    fn words_carry_no_credentials_and_no_control_characters() {
+        let check = |line: &str, expected: &str| assert_eq!(clean(line), expected);
+        check("rtsp://u:p@camera/live: Connection refused", "rtsp://***@camera/live: Connection refused");
+        check("from 'http://u:p@h/x' to", "from 'http://***@h/x' to");
+        check("a\x1b[31mb", "a [31mb");
+    }
+}
