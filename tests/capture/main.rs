@@ -1,5 +1,7 @@
 //! Real FFmpeg under the capture actor: what every source yields, and what happens when something goes wrong.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+
 mod rig;
 mod rtsp;
 
