@@ -6,10 +6,11 @@ use super::Start;
 use crate::{
     error::Result,
     storage::HotLayout,
+    supervisor::Supervisor,
     web::{WebState, control::ControlServer, handler},
 };
 
-pub(super) fn listen(start: &Start, state: &web::Data<WebState>) -> Result<ControlServer> {
+pub(super) fn listen(start: &Start, state: &web::Data<WebState>, supervisor: &Supervisor) -> Result<ControlServer> {
     let socket = HotLayout::new(&start.settings.storage.hot).control_socket();
-    ControlServer::start(&socket, handler(state.clone()), start.log.clone())
+    ControlServer::start(&socket, handler(state.clone(), supervisor.injector().clone()), start.log.clone())
 }

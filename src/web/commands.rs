@@ -11,22 +11,23 @@ use super::{
     control::{Handler, Request},
     facts, host,
 };
-use crate::{error::Result, ids::DeviceId, storage::layout::HotLayout};
+use crate::{error::Result, ids::DeviceId, storage::layout::HotLayout, supervisor::Injector};
 
 /// For [`super::control::ControlServer`]. Each call has a thread of its own and may wait for the disk.
-pub fn handler(state: State) -> Handler {
-    Arc::new(move |request| answer(&state, &request))
+pub fn handler(state: State, injector: Injector) -> Handler {
+    Arc::new(move |request| answer(&state, &injector, &request))
 }
 
-fn answer(state: &State, request: &Request) -> Result<Value> {
+fn answer(state: &State, injector: &Injector, request: &Request) -> Result<Value> {
     if let Some((work, device)) = request.archive() {
         let hot = HotLayout::new(&state.settings.storage.hot);
         let index = |device: &DeviceId| state.device(device.as_str()).ok().map(|device| Arc::clone(&device.index));
         let archive = Archive { volume: &state.volume, hot: &hot, index: &index };
         return Ok(json!(archive.run(work, device)?));
     }
-    Ok(match request {
-        Request::Health => json!(judge(&facts::gather(state))),
-        _ => host::state_body(state),
-    })
+    match request {
+        Request::Health => Ok(json!(judge(&facts::gather(state)))),
+        Request::Inject { actor, poison } => injector.inject(actor, *poison).map(|()| json!(null)),
+        _ => Ok(host::state_body(state)),
+    }
 }

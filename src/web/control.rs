@@ -29,6 +29,7 @@ use super::archive::Work;
 use crate::{
     error::{Error, Kind, Result},
     ids::DeviceId,
+    supervisor::Poison,
 };
 
 /// What the command line may ask a running daemon.
@@ -45,6 +46,8 @@ pub enum Request {
     ArchiveVerify { device: Option<DeviceId> },
     /// The same after mending what can be mended; the open chunk is left alone.
     ArchiveRepair { device: Option<DeviceId> },
+    /// Breaks an actor on purpose, by its full name; refused unless started with `CAPSTAN_FAULTS=1`.
+    Inject { actor: String, poison: Poison },
 }
 
 impl Request {
@@ -54,7 +57,7 @@ impl Request {
             Self::ArchiveList { device } => Some((Work::List, device.as_ref())),
             Self::ArchiveVerify { device } => Some((Work::Verify, device.as_ref())),
             Self::ArchiveRepair { device } => Some((Work::Repair, device.as_ref())),
-            Self::Health | Self::State => None,
+            Self::Health | Self::State | Self::Inject { .. } => None,
         }
     }
 }
