@@ -88,7 +88,7 @@ async fn serve(start: Start) -> Result<()> {
     host.start(&supervisor)?;
     let ready = Arc::new(AtomicBool::new(true));
     let state = web::Data::new(host.web_state(&supervisor, &ready)?);
-    let control = commands::listen(&start, &host, &state, &supervisor)?;
+    let control = commands::listen(&start, &state, &supervisor)?;
     let server = serve_http(&state, listener)?;
     let http = server.handle();
     let mut serving = actix_rt::spawn(server);

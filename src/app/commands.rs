@@ -1,34 +1,16 @@
-//! Answers the command line of a running daemon, over the control socket.
-
-use std::sync::Arc;
+//! Listens for the command line of a running daemon, on the control socket in hot.
 
 use actix_web::web;
-use serde_json::json;
 
-use super::{Start, host::Host};
+use super::Start;
 use crate::{
-    error::{Error, Kind, Result},
+    error::Result,
     storage::HotLayout,
     supervisor::Supervisor,
-    web::{
-        WebState, checks,
-        control::{ControlServer, Handler, Request},
-        facts, state_body,
-    },
+    web::{WebState, control::ControlServer, handler},
 };
 
-pub(super) fn listen(
-    start: &Start,
-    host: &Host,
-    state: &web::Data<WebState>,
-    supervisor: &Supervisor,
-) -> Result<ControlServer> {
-    let (state, supervisor) = (state.clone(), supervisor.clone());
-    let _ = host;
-    let handler: Handler = Arc::new(move |request| match request {
-        Request::Health => Ok(json!(checks::judge(&facts::gather(&state)))),
-        Request::State => Ok(state_body(&state)),
-        _ => Err(Error::new(Kind::Unavailable, format!("not yet ({})", supervisor.names().len()))),
-    });
-    ControlServer::start(&HotLayout::new(&start.settings.storage.hot).control_socket(), handler, start.log.clone())
+pub(super) fn listen(start: &Start, state: &web::Data<WebState>, supervisor: &Supervisor) -> Result<ControlServer> {
+    let socket = HotLayout::new(&start.settings.storage.hot).control_socket();
+    ControlServer::start(&socket, handler(state.clone(), supervisor.injector().clone()), start.log.clone())
 }

@@ -17,7 +17,7 @@ use crate::{
     config::Camera,
     device::{self, Device},
     error::{Error, Result},
-    keep::{Cleaner, CleanerActor, CleanerParts, KeptDevice, LoadReading},
+    keep::{Cleaner, CleanerActor, CleanerParts, CleanerStatus, KeptDevice, LoadReading},
     limits::WorkGroup,
     merge::{
         cell::MergeCell,
@@ -150,20 +150,16 @@ impl Host {
             ready: ready.clone(),
             // Once: a check that starts a process every few seconds would be a load of its own.
             ffmpeg: Arc::new(move || version.get_or_init(|| facts::ffmpeg_version(&ffmpeg)).clone()),
-            extra: self.extra(),
+            load: self.load.clone(),
+            cleaner: self.cleaner_status(),
             readers: Readers::start().map_err(|error| Error::io("starting the reader threads", "", error))?,
             hot_cache: HotCache::default(),
         })
     }
 
-    fn extra(&self) -> Arc<dyn Fn() -> Map<String, Value> + Send + Sync> {
-        let (load, cleaner) = (self.load.clone(), self.cleaner.clone());
-        Arc::new(move || {
-            let mut extra = Map::new();
-            extra.insert("load".into(), json!(**load.load()));
-            extra.insert("cleaner".into(), json!(*cleaner.status()));
-            extra
-        })
+    fn cleaner_status(&self) -> Arc<dyn Fn() -> Arc<CleanerStatus> + Send + Sync> {
+        let cleaner = self.cleaner.clone();
+        Arc::new(move || cleaner.status())
     }
 
     /// After the actors: what they left behind.

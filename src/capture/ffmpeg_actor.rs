@@ -135,6 +135,7 @@ impl FfmpegActor {
         let ready = preparation.run().into_actor(self).map(|outcome, actor, ctx| {
             let effects = actor.start(outcome);
             actor.run(effects, ctx);
+            actor.publish(actor.parts.clock.mono());
         });
         ctx.spawn(ready);
     }

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{FutureExt, future::FusedFuture};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -339,13 +340,18 @@ async fn run(command: FfmpegCommand, running: &Running, mut orders: mpsc::Receiv
             }
         }
     };
-    tokio::pin!(pipes);
-    let status = tokio::select! {
-        status = life => status,
-        // Both pipes closed by a child that goes on: it can no longer be watched, but it can be waited for.
-        status = async { (&mut pipes).await; std::future::pending().await } => status,
+    // Both may be closed by a child that goes on: then it can no longer be watched, but it can be waited for.
+    let mut pipes = std::pin::pin!(pipes.fuse());
+    let mut life = std::pin::pin!(life);
+    let status = loop {
+        tokio::select! {
+            status = &mut life => break status,
+            () = &mut pipes => {}
+        }
     };
-    let _ = timeout(DRAIN_LIMIT, &mut pipes).await;
+    if !pipes.is_terminated() {
+        let _ = timeout(DRAIN_LIMIT, pipes).await;
+    }
     running.finish(exit_of(status));
 }
 

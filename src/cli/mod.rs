@@ -16,7 +16,6 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     config::{self, Settings},
     error::{Error, Kind, Result},
-    ids::DeviceId,
 };
 
 mod archive;
@@ -140,14 +139,6 @@ fn config_path(named: Option<&Path>) -> Option<PathBuf> {
     match named {
         Some(path) => Some(path.to_owned()),
         None => Some(PathBuf::from(USUAL_CONFIG)).filter(|usual| usual.exists()),
-    }
-}
-
-/// The devices meant: the named one, or all configured.
-fn devices(settings: &Settings, named: Option<&DeviceId>) -> Vec<DeviceId> {
-    match named {
-        Some(device) => vec![device.clone()],
-        None => settings.camera.iter().map(|camera| camera.id.clone()).collect(),
     }
 }
 

@@ -62,7 +62,7 @@ pub struct Committed {
 /// A chunk that awaits its rename into the ring.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SealedChunk {
-    pub meta: ChunkMeta,
+    pub meta: Box<ChunkMeta>,
     /// The same as in `meta.sealed`.
     pub sealed: SealedMeta,
     /// Relative to the volume: still where it grew.
@@ -304,7 +304,7 @@ impl ChunkWriter {
         let (offset, bytes) = plan.flip;
         self.volume.write_at(&self.file, &self.path, &bytes, offset)?;
         self.volume.sync_data(&self.file, &self.path)?;
-        let meta = ChunkMeta { sealed: Some(sealed), ..self.head.meta };
+        let meta = Box::new(ChunkMeta { sealed: Some(sealed), ..self.head.meta });
         let written_bytes = plan.before.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>() + bytes.len() as u64;
         Ok(SealedChunk { meta, sealed, path: self.path, bytes: plan.len, written_bytes })
     }

@@ -88,6 +88,7 @@ impl Ring<'_> {
     pub fn hand_over(&self, sealed: &SealedChunk) -> Result<usize> {
         let layout = self.volume.layout();
         let slot = RingSlot::of(sealed.meta.start, self.chunk_seconds);
+        let _ring = self.index.hold_ring();
         self.volume.mkdir_all(&layout.ring_hour(self.device, slot.hour))?;
         let here: Vec<Occupant> =
             self.hour(slot.hour)?.into_iter().filter(|occupant| occupant.slot.index == slot.index).collect();

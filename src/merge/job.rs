@@ -2,7 +2,7 @@
 //!
 //! Either everything up to a mark is durable and told so, or the segments wait again as if nothing had happened.
 
-use std::sync::Arc;
+use std::{panic::catch_unwind, sync::Arc};
 
 use crate::{
     clock::Utc90k,
@@ -180,14 +180,18 @@ impl Batch<'_> {
                 return None;
             }
         };
-        match mpegts::demux(&bytes, self.core.timeline.near_90k(key)) {
+        let near_90k = self.core.timeline.near_90k(key);
+        // A defect in the demuxer may cost the segment that shows it, never the device: that would meet it for ever.
+        let demuxed = catch_unwind(|| mpegts::demux(&bytes, near_90k).map_err(|error| error.to_string()))
+            .unwrap_or_else(|_| Err("the demuxer panicked".to_owned()));
+        match demuxed {
             Ok(segment_data) => {
                 self.parts.metrics.segment_faults.inc_by(segment_data.faults.total());
                 let lead_90k = lead_90k(from_here);
                 Some(Input { key, arrived: segment.arrived, lead_90k, segment: segment_data })
             }
             Err(error) => {
-                slog::warn!(self.parts.log, "segment skipped"; "segment" => name(), "why" => %error);
+                slog::warn!(self.parts.log, "segment skipped"; "segment" => name(), "why" => error);
                 self.taken.lost(key, LossReason::corrupt);
                 None
             }

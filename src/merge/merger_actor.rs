@@ -18,6 +18,7 @@ use crate::{
         plan::{Due, Rhythm, Situation},
     },
     storage::{DeviceIndex, HotDevice, Retention, Volume},
+    supervisor::Finish,
     telemetry::DeviceMetrics,
 };
 
@@ -65,7 +66,8 @@ pub struct FinalCommit;
 
 impl MergerActor {
     /// Takes over from the generation before; a job that still runs is waited for.
-    pub fn new(parts: Arc<MergerParts>) -> Self {
+    pub fn new(parts: impl Into<Arc<MergerParts>>) -> Self {
+        let parts = parts.into();
         let token = parts.cell.adopt();
         let rhythm = Rhythm::new(parts.settings.archive.commit_seconds, parts.stagger, parts.clock.mono());
         Self { parts, token, rhythm }
@@ -133,12 +135,27 @@ impl Handler<FinalCommit> for MergerActor {
     type Result = ResponseFuture<Result<()>>;
 
     fn handle(&mut self, _: FinalCommit, _: &mut Self::Context) -> Self::Result {
+        Box::pin(final_commit(self.parts.clone(), self.token))
+    }
+}
+
+/// The device stops: what waits goes to disk.
+impl Handler<Finish> for MergerActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Finish, _: &mut Self::Context) -> Self::Result {
         let (parts, token) = (self.parts.clone(), self.token);
         Box::pin(async move {
-            parts.cell.idle().await;
-            let (reply, answer) = oneshot::channel();
-            start(&parts, token, Due::Final, Some(reply))?;
-            answer.await.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "the commit job panicked")))
+            if let Err(error) = final_commit(parts.clone(), token).await {
+                slog::warn!(parts.log, "segments stay in hot for the next start"; "error" => %error);
+            }
         })
     }
+}
+
+async fn final_commit(parts: Arc<MergerParts>, token: Token) -> Result<()> {
+    parts.cell.idle().await;
+    let (reply, answer) = oneshot::channel();
+    start(&parts, token, Due::Final, Some(reply))?;
+    answer.await.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "the commit job panicked")))
 }

@@ -18,8 +18,14 @@ pub mod lay;
 pub mod merger_actor;
 pub mod plan;
 pub mod recover;
+mod span;
 mod start;
 pub mod timeline;
+
+pub use cell::{MergeCell, MergeStatus};
+pub use committer::Committer;
+pub use epoch::EpochSource;
+pub use merger_actor::{FinalCommit, MergerActor, MergerParts, SegmentArrived};
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use crate::{
         merger_actor::MergerParts,
         recover::{Recovered, recover},
     },
-    storage::{Place, layout::ChunkKey},
+    storage::{Place, inventory, layout::ChunkKey},
 };
 
 fn ring(parts: &MergerParts) -> Ring<'_> {
@@ -32,16 +32,8 @@ fn ring(parts: &MergerParts) -> Ring<'_> {
 /// Looks through ring and `temp`, publishes what is there, tells hot what is committed, and goes on in the newest open
 /// chunk. Runs before a device's first commit, and again after a file failed.
 pub(super) fn recover_device(parts: &MergerParts, core: &mut Core) -> Result<()> {
-    let mut newest: Option<MarkInfo> = None;
-    let mut learn = |mark: Option<MarkInfo>| newest = newest.into_iter().chain(mark).max_by_key(|mark| mark.last);
-    let ring = ring(parts);
-    for hour in 0..24 {
-        for occupant in ring.hour(hour)? {
-            let Some(meta) = &occupant.meta else { continue };
-            learn(meta.sealed.as_ref().and_then(|sealed| sealed.last_mark));
-            parts.index.put(handover::entry(meta, Place::Ring(occupant.slot), occupant.bytes));
-        }
-    }
+    let mut newest = inventory::load(&parts.volume, &parts.index)?.last_segment;
+    let mut learn = |mark: Option<MarkInfo>| newest = newest.max(mark.map(|mark| mark.last));
     cut_spent(parts, core);
     let waiting = parts.hot.waiting();
     let hot_has_after =
@@ -62,7 +54,7 @@ pub(super) fn recover_device(parts: &MergerParts, core: &mut Core) -> Result<()>
                 if parts.index.get(&sealed.key()).is_none() {
                     parts.index.put(handover::entry(&sealed.meta, Place::Temp, sealed.bytes));
                 }
-                core.sealed.push(sealed);
+                core.sealed.push(*sealed);
             }
             Ok(Recovered::Deleted(path)) => {
                 forget(parts, &path);
@@ -75,17 +67,17 @@ pub(super) fn recover_device(parts: &MergerParts, core: &mut Core) -> Result<()>
             Err(error) => slog::warn!(parts.log, "a chunk cannot be recovered now"; "error" => %error),
         }
     }
-    if let Some(mark) = newest {
-        parts.epochs.seen(mark.last.epoch);
-        parts.hot.mark_committed_up_to(mark.last);
+    if let Some(newest) = newest {
+        parts.epochs.seen(newest.epoch);
+        parts.hot.mark_committed_up_to(newest);
     }
-    choose(parts, core, open, newest);
+    choose(parts, core, open);
     core.recovered = true;
     Ok(())
 }
 
 /// Goes on in the open chunk with the newest mark; the others get sealed.
-fn choose(parts: &MergerParts, core: &mut Core, mut open: Vec<ChunkWriter>, newest: Option<MarkInfo>) {
+fn choose(parts: &MergerParts, core: &mut Core, mut open: Vec<ChunkWriter>) {
     open.sort_by_key(|writer| writer.last_mark().map(|mark| mark.last));
     let goes_on = open.pop_if(|writer| writer.last_mark().is_some() && !core.spent.contains_key(&writer.key()));
     for writer in open {
@@ -108,10 +100,8 @@ fn choose(parts: &MergerParts, core: &mut Core, mut open: Vec<ChunkWriter>, newe
         let spec = writer.spec();
         let lanes = Lanes::new(spec.start, spec.video.as_ref().map(|video| video.codec), spec.audio.clone())
             .resume(Some(video).filter(|end| *end > 0), Some(audio).filter(|end| *end > 0));
-        core.timeline.resume(Some(lanes), &mark);
+        core.timeline.resume(lanes, &mark);
         core.writer = Some(writer);
-    } else if let Some(mark) = newest {
-        core.timeline.resume(None, &mark);
     }
 }
 

@@ -30,7 +30,8 @@ pub fn gather(state: &WebState) -> HostFacts {
             volume: if state.volume.is_ok() {
                 Ok(())
             } else {
-                Err("it is read-only, refuses writes, or is not the volume it was".into())
+                let told = (state.cleaner)().volume_error.clone();
+                Err(told.unwrap_or_else(|| "refuses writes, or is not the volume it was".into()))
             },
             free_bytes: state.volume.free_bytes(),
             min_free_bytes: state.settings.archive.min_free_bytes.0,

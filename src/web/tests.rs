@@ -14,7 +14,7 @@ use std::{
 
 use actix_web::{dev::ServerHandle, web::Data};
 use arc_swap::ArcSwap;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::*;
 use crate::{
@@ -76,7 +76,8 @@ impl Host {
             board: StateBoard::new(),
             ready: Arc::new(AtomicBool::new(true)),
             ffmpeg: Arc::new(|| Ok("ffmpeg version 5.1".into())),
-            extra: Arc::new(Map::new),
+            load: Arc::default(),
+            cleaner: Arc::new(Arc::default),
             readers: reader::Readers::start().unwrap(),
             hot_cache: HotCache::default(),
         });

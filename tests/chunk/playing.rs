@@ -73,7 +73,7 @@ fn chunks_play_while_they_grow_and_when_sealed() {
         assert_eq!(verdict.samples, (video + audio) as u64);
 
         let head = std::fs::read(&path).unwrap();
-        assert_eq!(mp4::head(&head[..4096]), Some(sealed.meta), "{name}: one 4 KiB read tells all");
+        assert_eq!(mp4::head(&head[..4096]), Some(*sealed.meta), "{name}: one 4 KiB read tells all");
         agrees_with_re_mp4(&head, &media, name);
     }
 }

@@ -201,7 +201,11 @@ impl fmt::Display for FfmpegCommand {
             f.write_str(if option || !after_option { "\n  " } else { " " })?;
             after_option = option;
             let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:,=%+?@".contains(&b));
-            if plain && !text.is_empty() { f.write_str(&text)? } else { write!(f, "'{text}'")? }
+            if plain && !text.is_empty() {
+                f.write_str(&text)?;
+            } else {
+                write!(f, "'{}'", text.replace('\'', r"'\''"))?;
+            }
         }
         f.write_str("\n")
     }

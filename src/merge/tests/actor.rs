@@ -35,7 +35,7 @@ fn waiting_segments_are_committed_when_their_time_has_come() {
         }
         actor.send(SegmentArrived).await.unwrap();
         until("commit", || parts.hot.waiting_bytes() == 0).await;
-        assert_eq!(bench.packets("v:0").len(), 100);
+        assert_eq!(bench.all_packets().video.len(), 100);
     });
 }
 
@@ -50,7 +50,7 @@ fn a_final_commit_resolves_when_it_is_durable() {
         }
         let actor = MergerActor::new(parts.clone()).start();
         actor.send(FinalCommit).await.unwrap().unwrap();
-        assert_eq!((parts.hot.waiting_bytes(), bench.packets("v:0").len()), (0, 75));
+        assert_eq!((parts.hot.waiting_bytes(), bench.all_packets().video.len()), (0, 75));
     });
 }
 
