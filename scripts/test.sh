@@ -28,6 +28,15 @@ else
 fi
 cargo test --locked --doc --quiet || failed=1
 
+if [ "$kind" = soak ]; then
+    scripts/fuzz.sh || failed=1
+    if [ "$(id -u)" -eq 0 ] && command -v mmdebstrap >/dev/null 2>&1; then
+        cargo build --release --locked && tests/lab/boot_units.sh || failed=1
+    else
+        echo "boot_units: needs root and mmdebstrap" >>"$CAPSTAN_SKIPS"
+    fi
+fi
+
 skips=$(sort -u "$CAPSTAN_SKIPS" | wc -l)
 if [ "$skips" -gt 0 ]; then
     printf '\n%s skipped here:\n' "$skips"

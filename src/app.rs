@@ -1,1 +1,151 @@
-//! app
+//! The only wiring: from settings to a running daemon, and back to nothing in order.
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::web;
+use slog::{Logger, error, info, warn};
+
+use crate::{
+    clock::Clock,
+    config::Settings,
+    error::{Error, Kind, Result},
+    limits::{self, WorkGroup},
+    storage::{Volume, check_hot},
+    supervisor::{Ground, Injector, StateBoard, Supervisor, Timing, shutdown::Shutdown, systemd::Systemd, watched},
+    telemetry::{Metrics, logging::Logging},
+    web::{bind, facts},
+};
+
+mod commands;
+mod host;
+
+use host::Host;
+
+/// From the first signal to `_exit(75)`: what is not committed by then waits in hot for the next start.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// For the log's last lines; stderr may be blocked for ever.
+const FLUSH_LIMIT: Duration = Duration::from_millis(500);
+/// Without a sign of life of the root for so long, systemd's watchdog is no longer fed.
+const ROOT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Records and serves until told to stop. An error is one of starting: nothing was recorded then.
+pub fn run(settings: Settings, config: Option<&Path>) -> Result<()> {
+    let clock = Clock::system();
+    let metrics = Arc::new(Metrics::new());
+    let logging = Logging::start(clock.clone(), metrics.log_lines_dropped.clone());
+    let log = logging.log.clone();
+    watched::install_panic_hook(log.clone());
+    info!(log, "capstan starts"; "version" => env!("CARGO_PKG_VERSION"),
+        "config" => config.map(|path| path.display().to_string()), "cameras" => settings.camera.len());
+    let system = actix_rt::System::new();
+    let outcome = system.block_on(serve(Start { settings: Arc::new(settings), clock, metrics, log: log.clone() }));
+    match &outcome {
+        Ok(()) => info!(log, "capstan stopped"),
+        Err(error) => error!(log, "capstan cannot start"; "error" => %error),
+    }
+    logging.flush(FLUSH_LIMIT);
+    // Dropping the runtime would wait for threads that a stalled disk holds; the process ends right after this.
+    std::mem::forget(system);
+    outcome
+}
+
+/// What everything is built from.
+#[derive(Clone)]
+struct Start {
+    settings: Arc<Settings>,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    log: Logger,
+}
+
+async fn serve(start: Start) -> Result<()> {
+    let settings = start.settings.clone();
+    let (hot, quotas) = (&settings.storage.hot, facts::quota_bytes(&settings));
+    // Refusals first, before anything is started that would have to be stopped again.
+    check_hot(hot, quotas)?;
+    let volume = Volume::open(&settings.storage, &start.clock)?;
+    let listener = bind(settings.server.listen)?;
+    let children = own_limits(&start.log)?;
+    let mut shutdown = Shutdown::listen(start.log.clone(), STOP_LIMIT)?;
+    let supervisor = Supervisor::start(Ground {
+        clock: start.clock.clone(),
+        log: start.log.clone(),
+        metrics: start.metrics.clone(),
+        board: StateBoard::new(),
+        injector: Injector::from_env(),
+        timing: Timing::default(),
+    })?;
+
+    let host = Host::build(&start, volume, children)?;
+    host.start(&supervisor)?;
+    let ready = Arc::new(AtomicBool::new(true));
+    let state = web::Data::new(host.web_state(&supervisor, &ready)?);
+    let control = commands::listen(&start, &state, &supervisor)?;
+    let server = serve_http(&state, listener)?;
+    let http = server.handle();
+    let mut serving = actix_rt::spawn(server);
+
+    let systemd = Systemd::new(start.log.clone());
+    let root = supervisor.clone();
+    systemd.ping_while(move || root.is_alive(ROOT_LIMIT));
+    systemd.ready();
+    info!(start.log, "capstan records"; "address" => format!("http://{}", settings.server.listen));
+
+    let stop = shutdown.clone();
+    loop {
+        tokio::select! {
+            () = stop.asked() => break,
+            () = shutdown.next_reload() => {
+                warn!(start.log, "settings are read at start only; restart to apply them");
+            }
+            ended = &mut serving => {
+                error!(start.log, "the HTTP server ended, recording goes on"; "outcome" => format!("{ended:?}"));
+                stop.asked().await;
+                break;
+            }
+        }
+    }
+    ready.store(false, Ordering::Relaxed);
+    systemd.stopping();
+    drop(control);
+    futures_util::future::join(http.stop(true), supervisor.stop()).await;
+    host.finish(&start.log);
+    Ok(())
+}
+
+fn serve_http(state: &web::Data<crate::web::WebState>, listener: TcpListener) -> Result<actix_web::dev::Server> {
+    crate::web::serve(state.clone(), listener).map_err(|error| Error::io("starting the HTTP server", "", error))
+}
+
+/// Splits the control group that systemd delegated, when the unit asks for limits of the daemon's own.
+fn own_limits(log: &Logger) -> Result<WorkGroup> {
+    let wanted = limits::Limits::from_environment(|name| std::env::var(name).ok())?;
+    if wanted.is_empty() {
+        return Ok(WorkGroup::default());
+    }
+    let text = std::fs::read_to_string("/proc/self/cgroup")
+        .map_err(|error| Error::io("reading the own control group", "/proc/self/cgroup", error))?;
+    let group = limits::own_group(Path::new("/sys/fs/cgroup"), &text);
+    let split = group.ok_or_else(|| Error::new(Kind::Unavailable, "no cgroup v2 here"));
+    match split.and_then(|group| limits::split(&group, wanted)) {
+        Ok((children, missing)) => {
+            if !missing.is_empty() {
+                warn!(log, "limits not offered by this kernel"; "missing" => missing.join(","));
+            }
+            Ok(children)
+        }
+        // Recording without limits beats not recording.
+        Err(error) => {
+            warn!(log, "daemon runs without limits of its own"; "error" => %error);
+            Ok(WorkGroup::default())
+        }
+    }
+}

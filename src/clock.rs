@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// Ticks of the media clock in one second (ISO/IEC 13818-1: PTS and DTS count at 90 kHz).
@@ -135,9 +135,13 @@ trait Source: Send + Sync {
 struct SystemSource;
 
 impl Source for SystemSource {
+    /// Through libc, unlike rustix, which asks the kernel directly: `faketime` moves the daemon only so.
+    #[allow(clippy::disallowed_methods)]
     fn wall(&self) -> Utc90k {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-        Utc90k(now.tv_sec * TICKS_PER_SECOND + now.tv_nsec * 9 / 100_000)
+        match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => Utc90k(ticks_90k(since)),
+            Err(before) => Utc90k(-ticks_90k(before.duration())),
+        }
     }
 
     fn mono(&self) -> Mono {
@@ -150,9 +154,13 @@ impl Source for SystemSource {
         let mut told: libc::timex = unsafe { std::mem::zeroed() };
         // SAFETY: the pointer is to a live, exclusively borrowed `timex`.
         let state = unsafe { libc::adjtimex(&mut told) };
+        if state == -1 {
+            // Refused, as under systemd's ProtectClock=: systemd-timesyncd makes this file once it has the time.
+            return std::path::Path::new("/run/systemd/timesync/synchronized").exists();
+        }
         // A process under a faked clock is told the kernel's time here: then the two differ.
         let same = (told.time.tv_sec - self.wall().as_seconds()).abs() <= 1;
-        state != -1 && state != libc::TIME_ERROR && told.status & libc::STA_UNSYNC == 0 && same
+        state != libc::TIME_ERROR && told.status & libc::STA_UNSYNC == 0 && same
     }
 }
 

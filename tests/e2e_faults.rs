@@ -51,10 +51,7 @@ fn assert_nothing_lost(mut daemon: TestDaemon, mut kept: Keeper) {
     assert_eq!(status.code(), Some(0), "{}", daemon.log());
     let runs = kept.finish(DEVICE);
     assert_eq!(runs.len(), 1, "FFmpeg ran through");
-    let joined = daemon.setup.folder().join("joined.ts");
-    media::join_segments(&runs[0], &joined);
-    let recorded: Vec<_> = daemon.chunks(DEVICE).iter().flat_map(|chunk| media::frame_hashes(chunk)).collect();
-    assert_eq!(recorded, media::frame_hashes(&joined), "frames recorded, frames captured");
+    media::assert_all_frames_once(&daemon, DEVICE, &runs);
 }
 
 #[test]

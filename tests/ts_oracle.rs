@@ -4,7 +4,7 @@
 
 use std::{path::Path, process::Command};
 
-use capstan::media::{AudioCodec, Segment, VideoCodec, mpegts};
+use capstan::media::{AudioCodec, AudioConfig, Segment, VideoCodec, aac, mpegts};
 
 const VIDEO: &[&str] = &["-f", "lavfi", "-i", "testsrc2=size=322x178:rate=25"];
 const VIDEO_NTSC: &[&str] = &["-f", "lavfi", "-i", "testsrc2=size=322x178:rate=30000/1001"];
@@ -188,4 +188,79 @@ fn audio_only_in_every_form() {
 #[test]
 fn video_only_across_the_wrap() {
     check(&[VIDEO, X264, &["-output_ts_offset", "95440"]], Expected { video: Some(VideoCodec::H264), audio: None });
+}
+
+/// Segments as the recorder gets them: nothing is lost or doubled over their seams, and times go on.
+#[test]
+fn hls_segments_join_without_a_seam() {
+    let dir = tempfile::tempdir().unwrap();
+    let hls = "-c:a aac -output_ts_offset 95440 -f hls -hls_time 1 -hls_flags temp_file -hls_list_size 0";
+    let status = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-nostdin"])
+        .args([VIDEO, TONE_44, &["-t", "6"], X264_B].concat())
+        .args(hls.split(' '))
+        .arg("-hls_segment_filename")
+        .arg(dir.path().join("segment_1_%09d.ts"))
+        .arg(dir.path().join("list.m3u8"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let (mut dts, mut audio_pts, mut near) = (Vec::new(), Vec::new(), None);
+    for number in 0.. {
+        let Ok(ts) = std::fs::read(dir.path().join(format!("segment_1_{number:09}.ts"))) else { break };
+        let segment = mpegts::demux(&ts, near).unwrap();
+        assert_eq!(segment.faults.total(), 0);
+        let track = segment.video.unwrap();
+        assert!(track.samples[0].sync && track.config.is_some());
+        dts.extend(track.samples.iter().map(|sample| sample.dts_90k));
+        audio_pts.extend(segment.audio[0].samples.iter().map(|sample| sample.pts_90k));
+        near = dts.last().copied();
+    }
+    assert_eq!(dts.len(), 150);
+    assert!(dts.windows(2).all(|pair| pair[1] - pair[0] == 3600), "{dts:?}");
+    assert!(dts[149] > 1 << 33, "the wrap lies inside");
+    assert!(audio_pts.windows(2).all(|pair| (2088..=2092).contains(&(pair[1] - pair[0]))), "{audio_pts:?}");
+    assert!(audio_pts.len() >= 6 * 44100 / 1024);
+}
+
+#[test]
+fn video_that_cannot_be_recorded_leaves_the_audio() {
+    let dir = tempfile::tempdir().unwrap();
+    let ts = make(dir.path(), &[VIDEO, TONE_48, &["-c:v", "mpeg2video", "-c:a", "mp2"]]);
+    let segment = mpegts::demux(&ts, None).unwrap();
+    assert!(segment.video.is_none());
+    assert_eq!(segment.skipped, ["MPEG-2 video"]);
+    compare_audio(&segment, &probe(&dir.path().join("made.ts"), "a:0"));
+}
+
+/// Our silent frames, wrapped as ADTS between nothing else, decode to zeros without an error.
+#[test]
+fn silent_frames_decode_to_silence() {
+    let dir = tempfile::tempdir().unwrap();
+    for channels in [1u8, 2] {
+        for (rate_index, rate) in [(3u8, 48000u32), (4, 44100), (8, 16000)] {
+            let config = AudioConfig {
+                codec: AudioCodec::Aac,
+                sample_rate: rate,
+                channels,
+                samples_per_frame: 1024,
+                specific: vec![2 << 3 | rate_index >> 1, rate_index << 7 | channels << 3],
+            };
+            let frame = aac::silent_frame(&config).unwrap();
+            let total = frame.len() + 7;
+            let header =
+                [0xff, 0xf1, 1 << 6 | rate_index << 2, channels << 6, (total >> 3) as u8, (total << 5) as u8, 0xfc];
+            let file = dir.path().join("silent.aac");
+            std::fs::write(&file, [&header[..], frame].concat().repeat(20)).unwrap();
+            let output = Command::new("ffmpeg")
+                .args(["-loglevel", "error", "-xerror", "-nostdin", "-i"])
+                .arg(&file)
+                .args(["-f", "s16le", "-"])
+                .output()
+                .unwrap();
+            assert!(output.status.success() && output.stderr.is_empty(), "{:?}", String::from_utf8(output.stderr));
+            assert_eq!(output.stdout.len(), 20 * 1024 * 2 * usize::from(channels), "{rate} Hz");
+            assert!(output.stdout.iter().all(|byte| *byte == 0));
+        }
+    }
 }

@@ -45,13 +45,13 @@ pub struct CaptureParts {
     /// A number above every run of this device before.
     pub next_epoch: Arc<dyn Fn() -> Epoch + Send + Sync>,
     pub metrics: DeviceMetrics,
-    /// This generation's right to act: an abandoned one must neither start nor kill anything.
-    pub token: Token,
     pub status: Arc<ArcSwap<CaptureStatus>>,
 }
 
 pub struct FfmpegActor {
-    parts: CaptureParts,
+    parts: Arc<CaptureParts>,
+    /// This generation's right to act: an abandoned one must neither start nor kill anything.
+    token: Token,
     state: State,
     /// What the source was when last looked at.
     probe: Option<Arc<SourceProbe>>,
@@ -61,16 +61,16 @@ pub struct FfmpegActor {
 }
 
 impl FfmpegActor {
-    pub fn new(parts: CaptureParts) -> Self {
+    pub fn new(parts: Arc<CaptureParts>, token: Token) -> Self {
         let source = &parts.camera.source;
         let nature = Nature { kind: source.kind(), ends: matches!(source, Source::File(file) if !file.looped) };
         let now = parts.clock.mono();
         let state = State::new(nature, now, parts.clock.wall());
-        Self { parts, state, probe: None, published: now, done: CancellationToken::new() }
+        Self { parts, token, state, probe: None, published: now, done: CancellationToken::new() }
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        if !self.parts.token.is_current() {
+        if !self.token.is_current() {
             return;
         }
         let seen = self.see();
@@ -149,7 +149,7 @@ impl FfmpegActor {
             Err(Refusal { reason, words }) => return self.refused(reason, words),
         };
         self.probe = Some(probe);
-        if !self.parts.token.is_current() || self.state.is_stopping() {
+        if !self.token.is_current() || self.state.is_stopping() {
             return self.refused(Reason::Ended, Vec::new());
         }
         // They may be gone with a tmpfs that was mounted anew; FFmpeg would end at its first file.

@@ -1,1 +1,190 @@
-//! cli
+//! The command line: what can be asked, and what each exit code means.
+//!
+//! ```text
+//! 0 ok   1 unhealthy, refused or failed   2 wrong usage   78 wrong configuration (EX_CONFIG: systemd does not retry)
+//! ```
+
+use std::{
+    fmt::Display,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    config::{self, Settings},
+    error::{Error, Kind, Result},
+};
+
+mod archive;
+mod check;
+mod doctor;
+mod hot;
+
+const UNHEALTHY: u8 = 1;
+const BAD_CONFIGURATION: u8 = 78;
+
+/// Read when `--config` is not given and it exists; the defaults otherwise.
+const USUAL_CONFIG: &str = "/etc/capstan/capstan.toml";
+
+#[derive(Parser)]
+#[command(name = "capstan", version, about = "Records many video devices with one disk write per media byte.")]
+#[command(propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Record, serve, and keep doing so
+    Serve(Common),
+    /// Validate the settings and print them as they take effect
+    Check(Common),
+    /// Judge the host: one line per check, exit code 1 when any fails
+    Doctor(Common),
+    /// The RAM side
+    Hot {
+        #[command(subcommand)]
+        action: HotAction,
+    },
+    /// The recorded chunks
+    Archive {
+        #[command(subcommand)]
+        action: ArchiveAction,
+    },
+}
+
+#[derive(Args)]
+struct Common {
+    /// Settings file [default: /etc/capstan/capstan.toml when it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum HotAction {
+    /// Make the tmpfs (idempotent) and print its line for /etc/fstab
+    Setup(hot::Setup),
+    /// Show how full it is
+    Status(Common),
+}
+
+#[derive(Subcommand)]
+enum ArchiveAction {
+    /// List the chunks
+    List(archive::Which),
+    /// Read every chunk through; exit code 1 when one is damaged
+    Verify(archive::Which),
+    /// Recover and seal what a crash left open, set aside what cannot be read
+    Repair(archive::Which),
+}
+
+/// How a daemon runs until it is told to stop; an error is one of starting.
+pub type Serve = fn(Settings, Option<&Path>) -> Result<()>;
+
+/// Parses the command line, does what it says, and says how it went.
+pub fn main(serve: Serve) -> ExitCode {
+    match Cli::parse().command.run(serve) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&error);
+            // A setting is at fault, not the moment: trying again would not help.
+            ExitCode::from(if error.kind == Kind::Invalid { BAD_CONFIGURATION } else { UNHEALTHY })
+        }
+    }
+}
+
+impl Command {
+    fn run(self, serve: Serve) -> Result<ExitCode> {
+        let config = match &self {
+            Self::Serve(common) | Self::Check(common) | Self::Doctor(common) => common,
+            Self::Hot { action: HotAction::Status(common) } => common,
+            Self::Hot { action: HotAction::Setup(setup) } => &setup.common,
+            Self::Archive { action } => action.common(),
+        };
+        let path = config_path(config.config.as_deref());
+        let settings = match config::load(path.as_deref()) {
+            Ok(settings) => settings,
+            Err(problems) => {
+                problems.iter().for_each(complain);
+                return Ok(ExitCode::from(BAD_CONFIGURATION));
+            }
+        };
+        match self {
+            Self::Serve(_) => serve(settings, path.as_deref()).map(|()| ExitCode::SUCCESS),
+            Self::Check(_) => check::run(settings),
+            Self::Doctor(_) => doctor::run(&settings),
+            Self::Hot { action: HotAction::Setup(setup) } => hot::setup(&settings, &setup),
+            Self::Hot { action: HotAction::Status(_) } => hot::status(&settings),
+            Self::Archive { action: ArchiveAction::List(which) } => archive::list(&settings, &which),
+            Self::Archive { action: ArchiveAction::Verify(which) } => archive::verify(&settings, &which),
+            Self::Archive { action: ArchiveAction::Repair(which) } => archive::repair(&settings, &which),
+        }
+    }
+}
+
+impl ArchiveAction {
+    fn common(&self) -> &Common {
+        match self {
+            Self::List(which) | Self::Verify(which) | Self::Repair(which) => &which.common,
+        }
+    }
+}
+
+/// A named file must exist; the usual one may be missing.
+fn config_path(named: Option<&Path>) -> Option<PathBuf> {
+    match named {
+        Some(path) => Some(path.to_owned()),
+        None => Some(PathBuf::from(USUAL_CONFIG)).filter(|usual| usual.exists()),
+    }
+}
+
+/// To stdout. A reader that went away (`| head`) is no failure.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+fn complain(line: &impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "capstan: {line}");
+}
+
+fn unhealthy_unless(well: bool) -> ExitCode {
+    if well { ExitCode::SUCCESS } else { ExitCode::from(UNHEALTHY) }
+}
+
+fn bad_answer(error: &serde_json::Error) -> Error {
+    Error::new(Kind::Internal, format!("the daemon's answer cannot be read (is it another version?): {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_of_the_contract_parse() {
+        Cli::command().debug_assert();
+        for line in [
+            "serve",
+            "serve --config x.toml",
+            "check --config x.toml",
+            "doctor",
+            "hot setup",
+            "hot status",
+            "archive list",
+            "archive verify lobby",
+            "archive repair --config x.toml lobby",
+        ] {
+            let words = ["capstan"].into_iter().chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+        for line in ["", "fly", "serve --confg x", "archive list ../x"] {
+            let words = ["capstan"].into_iter().chain(line.split(' '));
+            assert_eq!(Cli::try_parse_from(words).err().map(|error| error.exit_code()), Some(2), "{line}");
+        }
+    }
+}

@@ -177,6 +177,11 @@ impl Cleaner {
         self.status.load_full()
     }
 
+    /// The one retention clock of the volume, for whoever else must not delete early.
+    pub fn retention(&self) -> &Arc<Retention> {
+        &self.parts.retention
+    }
+
     pub fn limits(&self) -> KeepLimits {
         **self.limits.load()
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::clock::TICKS_PER_SECOND;
+use super::TICKS_PER_SECOND;
 
 /// One line of the live window.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,6 +21,9 @@ mod track;
 
 pub use track::ConfigChange;
 
+/// Ticks of PTS and DTS in one second (ISO/IEC 13818-1); `clock` counts in the same unit.
+pub const TICKS_PER_SECOND: i64 = 90_000;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VideoCodec {
     H264,

@@ -1,8 +1,8 @@
 //! What a track's configuration implies: decoder records, codec strings, frame durations, and whether a change of it
 //! fits into the file at hand.
 
+use super::TICKS_PER_SECOND;
 use super::{AudioCodec, AudioConfig, AudioTrack, Segment, VideoCodec, VideoConfig, VideoTrack, aac, h264, h265, mpa};
-use crate::clock::TICKS_PER_SECOND;
 
 /// What a new configuration asks of the open chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

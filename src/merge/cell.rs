@@ -1,7 +1,7 @@
 //! What of a device's merging outlives its actor: the open chunk, the timeline, and who may touch them.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -27,7 +27,7 @@ pub struct MergeStatus {
     pub recovered: bool,
     /// A job runs now.
     pub busy: bool,
-    /// RFC 3339, end of the last successful job.
+    /// RFC 3339, end of the last job that committed something.
     pub committed_at: Option<String>,
     /// File name of the open chunk.
     pub open_chunk: Option<String>,
@@ -61,10 +61,8 @@ struct Shared {
 pub(super) struct Core {
     pub writer: Option<ChunkWriter>,
     pub timeline: Timeline,
-    /// Their files take no more and still hold what must not stay: bytes behind their last commit.
-    pub retired: Vec<ChunkWriter>,
-    /// Files to seal at the next recovery, not to go on with: a sync of theirs failed.
-    pub spent: HashSet<ChunkKey>,
+    /// Files whose write or sync failed, with the length of what was committed: to be sealed, not to go on with.
+    pub spent: HashMap<ChunkKey, u64>,
     /// Sealed, and not in the ring yet.
     pub sealed: Vec<SealedChunk>,
     /// `temp` was looked through.
@@ -78,8 +76,7 @@ impl Core {
         Self {
             writer: None,
             timeline: Timeline::new(chunk_seconds),
-            retired: Vec::new(),
-            spent: HashSet::new(),
+            spent: HashMap::new(),
             sealed: Vec::new(),
             recovered: false,
             mounts: 0,
@@ -196,12 +193,15 @@ impl Claim {
     }
 
     /// Reports how it went, for the status and the actor's rhythm.
-    pub fn end(self, clock: &Clock, error: Option<String>) {
+    pub fn end(self, clock: &Clock, committed: bool, error: Option<String>) {
         self.cell.lock().ended = Some((clock.mono(), error.is_none()));
         self.cell.publish(|status| {
             match &error {
                 Some(_) => status.failures = status.failures.saturating_add(1),
-                None => (status.failures, status.committed_at) = (0, Some(clock.wall().rfc3339())),
+                None => status.failures = 0,
+            }
+            if committed {
+                status.committed_at = Some(clock.wall().rfc3339());
             }
             status.error = error;
         });

@@ -62,13 +62,15 @@ pub struct Committed {
 /// A chunk that awaits its rename into the ring.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SealedChunk {
-    pub meta: ChunkMeta,
+    pub meta: Box<ChunkMeta>,
     /// The same as in `meta.sealed`.
     pub sealed: SealedMeta,
     /// Relative to the volume: still where it grew.
     pub path: PathBuf,
     /// Length of the file.
     pub bytes: u64,
+    /// Bytes that sealing wrote; 0 when it was found sealed.
+    pub written_bytes: u64,
 }
 
 impl SealedChunk {
@@ -234,11 +236,11 @@ impl ChunkWriter {
         if let Err(error) = self.volume.write_at(&self.file, &self.path, &self.buffer.bytes, at) {
             return Err(self.failed(error));
         }
-        let Encoded { bytes, video, audio, media_bytes } = &self.buffer;
+        let Encoded { bytes, video, audio, media_bytes, .. } = &self.buffer;
         self.tables.push(video, audio, self.spec.video.is_some(), self.head.tracks.audio_rate());
         self.sequence = sequence;
         self.batch.bytes += bytes.len() as u64;
-        self.batch.crc = crc32c::crc32c_append(self.batch.crc, bytes);
+        self.batch.crc = self.buffer.continue_crc(self.batch.crc);
         self.batch.fragments += 1;
         self.batch.samples += (video.samples.len() + audio.samples.len()) as u64;
         self.batch.media_bytes += media_bytes;
@@ -302,8 +304,9 @@ impl ChunkWriter {
         let (offset, bytes) = plan.flip;
         self.volume.write_at(&self.file, &self.path, &bytes, offset)?;
         self.volume.sync_data(&self.file, &self.path)?;
-        let meta = ChunkMeta { sealed: Some(sealed), ..self.head.meta };
-        Ok(SealedChunk { meta, sealed, path: self.path, bytes: plan.len })
+        let meta = Box::new(ChunkMeta { sealed: Some(sealed), ..self.head.meta });
+        let written_bytes = plan.before.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>() + bytes.len() as u64;
+        Ok(SealedChunk { meta, sealed, path: self.path, bytes: plan.len, written_bytes })
     }
 
     /// Removes the file, for a chunk that never got a sample.

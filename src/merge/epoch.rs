@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Kind, Result},
     ids::{DeviceId, Epoch},
     merge::committer::Committer,
-    storage::Volume,
+    storage::{Volume, inventory},
     telemetry::{DeviceMetrics, Written},
 };
 
@@ -22,6 +22,9 @@ use crate::{
 const BLOCK: u32 = 64;
 /// The next block is reserved when this few are left, in the background: a stalled disk delays no restart.
 const LOW: u32 = 16;
+
+/// More runs than an open chunk can hold: an hour of restarts every 2 s is 1800. Its last mark is known only later.
+const OPEN_CHUNK_RUNS: u32 = 2000;
 
 /// Pure: which number is next, and when to reserve more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +63,8 @@ pub struct EpochSource {
 }
 
 impl EpochSource {
-    /// Goes on where `epoch.json` says. When it cannot be read that is logged, and [`Self::next`] relies on what is
-    /// seen in hot and in the chunks.
+    /// Goes on where `epoch.json` says. Without it, where the chunks do: footage under a number that was used before
+    /// would be taken for what is on disk already.
     pub fn open(
         device: DeviceId,
         volume: Arc<Volume>,
@@ -70,10 +73,11 @@ impl EpochSource {
         log: slog::Logger,
     ) -> Arc<Self> {
         let next = match read(&volume, &device) {
-            Ok(next) => next,
+            Ok(Some(next)) => next,
+            Ok(None) => above_chunks(&volume, &device),
             Err(error) => {
                 slog::warn!(log, "run numbers cannot be read"; "error" => %error);
-                1
+                above_chunks(&volume, &device)
             }
         };
         let block = Mutex::new(Block { next, reserved: next });
@@ -115,17 +119,25 @@ impl EpochSource {
     }
 }
 
-fn read(volume: &Volume, device: &DeviceId) -> Result<u32> {
+/// A number above all in the chunks; 1 for a device that is new.
+fn above_chunks(volume: &Volume, device: &DeviceId) -> u32 {
+    let scanned = inventory::scan_device(volume, device).unwrap_or_default();
+    let sealed = scanned.last_segment.map_or(0, |newest| newest.epoch.0);
+    if sealed == 0 && scanned.in_temp.is_empty() { 1 } else { sealed.saturating_add(OPEN_CHUNK_RUNS) }
+}
+
+/// None when there is none.
+fn read(volume: &Volume, device: &DeviceId) -> Result<Option<u32>> {
     let path = volume.layout().epoch(device);
     let file = match volume.open_read(&path) {
-        Err(error) if error.kind == Kind::NotFound => return Ok(1),
+        Err(error) if error.kind == Kind::NotFound => return Ok(None),
         file => file?,
     };
     let mut text = String::new();
     file.take(4096).read_to_string(&mut text).map_err(|error| Error::io("reading", &path, error))?;
     let saved: Saved =
         serde_json::from_str(&text).map_err(|error| Error::new(Kind::Corrupt, error.to_string()).at(path.display()))?;
-    Ok(saved.next.max(1))
+    Ok(Some(saved.next.max(1)))
 }
 
 fn write(volume: &Volume, device: &DeviceId, next: u32) -> Result<u64> {

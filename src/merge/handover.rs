@@ -88,16 +88,15 @@ impl Ring<'_> {
     pub fn hand_over(&self, sealed: &SealedChunk) -> Result<usize> {
         let layout = self.volume.layout();
         let slot = RingSlot::of(sealed.meta.start, self.chunk_seconds);
+        let _ring = self.index.hold_ring();
         self.volume.mkdir_all(&layout.ring_hour(self.device, slot.hour))?;
         let here: Vec<Occupant> =
             self.hour(slot.hour)?.into_iter().filter(|occupant| occupant.slot.index == slot.index).collect();
         if let Some(same) = here.iter().find(|occupant| occupant.key() == Some(sealed.key())) {
             return self.arrived(sealed, same.slot).map(|()| 0);
         }
-        let copies: Vec<_> = here
-            .iter()
-            .map(|occupant| (occupant.slot.copy, occupant.meta.as_ref().map(|meta| meta.start)))
-            .collect();
+        let copies: Vec<_> =
+            here.iter().map(|occupant| (occupant.slot.copy, occupant.meta.as_ref().map(|meta| meta.start))).collect();
         let expired = |start| self.retention.expired(start, self.window);
         let room = make_room(sealed.meta.start, self.chunk_seconds, self.window, &copies, &expired);
         for occupant in here.iter().filter(|occupant| room.leave.contains(&occupant.slot.copy)) {
@@ -179,7 +178,8 @@ mod tests {
     fn old_copies_leave_and_young_ones_stay() {
         let now = Utc90k::from_seconds(1_790_000_000);
         let check = |hours: u64, copies: &[(u16, Option<i64>)], expired_s: i64, copy, leave: &[u16]| {
-            let copies: Vec<_> = copies.iter().map(|(copy, ago_s)| (*copy, ago_s.map(|ago| now + -ago * 90_000))).collect();
+            let copies: Vec<_> =
+                copies.iter().map(|(copy, ago_s)| (*copy, ago_s.map(|ago| now + -ago * 90_000))).collect();
             let expired = |start: Utc90k| now - start >= expired_s * 90_000;
             let room = make_room(now, 600, Duration::from_secs(hours * 3600), &copies, &expired);
             assert_eq!(room, Room { copy, leave: leave.to_vec() }, "{copies:?}");

@@ -8,10 +8,24 @@
 //! What a commit must not lose lives in the device's [`cell`], so a restarted actor goes on where the last one was.
 
 pub mod anchor;
+pub mod cell;
 pub mod chunk;
 pub mod committer;
 pub mod epoch;
+pub mod handover;
+mod job;
 pub mod lay;
+pub mod merger_actor;
 pub mod plan;
 pub mod recover;
+mod span;
+mod start;
 pub mod timeline;
+
+pub use cell::{MergeCell, MergeStatus};
+pub use committer::Committer;
+pub use epoch::EpochSource;
+pub use merger_actor::{FinalCommit, MergerActor, MergerParts, SegmentArrived};
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ const LEAD_SEGMENTS: usize = 8;
 /// Why a job should run now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
+    /// The files on disk were not looked through yet.
+    Start,
     /// The device's point in the commit interval.
     Beat,
     /// Much waits in hot.

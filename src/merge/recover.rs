@@ -31,7 +31,7 @@ pub enum Recovered {
     /// Whole up to its last mark; may be continued or sealed.
     Open(Box<ChunkWriter>),
     /// Only its rename is missing.
-    Sealed(SealedChunk),
+    Sealed(Box<SealedChunk>),
     /// Held no whole fragment.
     Deleted(PathBuf),
     /// Not one of ours, or beyond reading: set aside for a person, at this path.
@@ -84,7 +84,7 @@ pub fn repair_file(volume: &Arc<Volume>, path: &Path) -> Result<Recovered> {
         outcome = rebuild(volume, file, path, chunk.bytes, &|_| false)?;
     }
     match outcome {
-        Ok(Recovered::Open(writer)) => writer.seal().map(Recovered::Sealed),
+        Ok(Recovered::Open(writer)) => writer.seal().map(|chunk| Recovered::Sealed(Box::new(chunk))),
         Ok(done) => Ok(done),
         Err(Strange(why)) => Err(Error::new(Kind::Corrupt, why).at(path.display())),
     }
@@ -116,8 +116,9 @@ fn recover_file(
     {
         // The kill may have come between the write that sealed it and its sync.
         volume.sync_data(&file, path)?;
-        let chunk = SealedChunk { meta: head.meta, sealed, path: path.to_owned(), bytes: len };
-        return Ok(Ok(Recovered::Sealed(chunk)));
+        let chunk =
+            SealedChunk { meta: Box::new(head.meta), sealed, path: path.to_owned(), bytes: len, written_bytes: 0 };
+        return Ok(Ok(Recovered::Sealed(Box::new(chunk))));
     }
     rebuild(volume, file, path, len, hot_has_after)
 }

@@ -10,21 +10,16 @@
 use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
     ids::SegmentKey,
-    media::{AudioConfig, Segment, VideoCodec, VideoConfig, VideoTrack, mp4::MarkInfo},
+    media::{AudioConfig, Segment, VideoCodec, VideoConfig, mp4::MarkInfo},
     merge::{
         anchor::{Anchor, Step, Steps},
         lay::{Lanes, Piece, Planned},
+        span::{BACKWARD_90K, Span, drop_lead_in, fps, split_at_resets},
     },
 };
 
-/// PTS that falls by more was reset; media that would overlap the chunk by more needs a part of its own.
-const BACKWARD_90K: i64 = TICKS_PER_SECOND;
 /// Pictures of one run may overlap this much at a seam: the rounding of a variable frame rate, not a jump.
 const SEAM_90K: i64 = TICKS_PER_SECOND / 10;
-/// Sound this far from the pictures of its own segment is a broken time stamp, not sound.
-const STRAY_90K: i64 = 5 * TICKS_PER_SECOND;
-/// Sound may start this much before the first decodable picture; more of it belongs to pictures nobody can see.
-const LEAD_SOUND_90K: i64 = TICKS_PER_SECOND / 2;
 
 /// A demuxed segment and what hot knows of it.
 #[derive(Clone, Debug)]
@@ -110,18 +105,17 @@ impl Timeline {
         Self { grid_90k, run: None, chunk: None, steps: Steps::default(), pending: None, undecodable: 0 }
     }
 
-    /// Goes on in a chunk found on disk. `ends`: of its tracks, in their own ticks since its start.
+    /// Goes on in a chunk found on disk, behind its last mark.
     pub fn resume(&mut self, lanes: Lanes, mark: &MarkInfo) {
+        (self.chunk, self.pending) = (Some(lanes), None);
+        if self.run.as_ref().is_some_and(|run| run.last >= mark.last) {
+            // Only the file failed: what is known of the run is as fresh as the mark, and more.
+            return;
+        }
         let end_90k = mark.last_dts_90k.iter().flatten().copied().max().unwrap_or(0);
-        self.run = Some(Run {
-            last: mark.last,
-            anchor: Anchor::new(mark.offset_90k),
-            end_90k,
-            last_dts_90k: mark.last_dts_90k,
-            video: None,
-            audio: None,
-        });
-        self.chunk = Some(lanes);
+        let mut run = Run::new(mark.last, mark.offset_90k, end_90k);
+        run.last_dts_90k = mark.last_dts_90k;
+        self.run = Some(run);
     }
 
     /// The wall clock stepped among the segments to come.
@@ -133,6 +127,10 @@ impl Timeline {
     pub fn close(&mut self) {
         self.chunk = None;
         self.pending = None;
+    }
+
+    pub fn chunk_start(&self) -> Option<Utc90k> {
+        self.chunk.as_ref().map(|chunk| chunk.start)
     }
 
     /// The reference against which the segment's 33-bit times are unwrapped; None at a run's start.
@@ -354,129 +352,9 @@ impl Run {
     }
 }
 
-/// When a segment's samples are shown, in run time.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    first_90k: i64,
-    /// Of the pictures, or of the sound where there are none: the moment the segment was complete.
-    end_90k: i64,
-    video_90k: Option<i64>,
-    audio_90k: Option<i64>,
-}
-
-impl Span {
-    /// None without samples.
-    fn of(segment: &Segment) -> Option<Self> {
-        let pictures = segment.video.iter().flat_map(|track| &track.samples).map(|sample| sample.pts_90k);
-        let sound = || segment.audio.iter().flat_map(|track| &track.samples).map(|sample| sample.pts_90k);
-        let video_90k = pictures.clone().min();
-        let audio_90k = sound().min();
-        let first_90k = video_90k.into_iter().chain(audio_90k).min()?;
-        let end_90k = match pictures.max() {
-            Some(last) => last.saturating_add(frame_90k(segment)),
-            None => {
-                let config = &segment.audio.last()?.config;
-                let frame = i64::from(config.samples_per_frame) * TICKS_PER_SECOND;
-                sound().max()?.saturating_add(frame / i64::from(config.sample_rate.max(1)))
-            }
-        };
-        Some(Self { first_90k, end_90k, video_90k, audio_90k })
-    }
-
-    /// Ticks by which the segment begins before what is laid ends, the worse track; negative for a gap.
-    fn overlap(&self, chunk: &Lanes, offset_90k: i64) -> i64 {
-        let [video_end, audio_end] = chunk.ends();
-        let over = |end: Option<Utc90k>, first: Option<i64>| {
-            end.zip(first).map(|(end, first)| end.0.saturating_sub(first.saturating_add(offset_90k)))
-        };
-        // Silence may have been put where late sound belongs: with pictures, theirs is the time that counts.
-        over(video_end, self.video_90k).or_else(|| over(audio_end, self.audio_90k)).unwrap_or(i64::MIN)
-    }
-}
-
-/// Mean distance of the pictures; 30 fps where one cannot tell.
-fn frame_90k(segment: &Segment) -> i64 {
-    let samples = segment.video.as_ref().map_or(&[][..], |track| &track.samples);
-    match (samples.first(), samples.last()) {
-        (Some(first), Some(last)) if samples.len() > 1 => {
-            let steps = i64::try_from(samples.len() - 1).unwrap_or(1);
-            (last.dts_90k.saturating_sub(first.dts_90k) / steps).clamp(1, TICKS_PER_SECOND)
-        }
-        _ => 3000,
-    }
-}
-
-fn fps(segment: &Segment) -> f64 {
-    if segment.video.is_some() { TICKS_PER_SECOND as f64 / frame_90k(segment) as f64 } else { 0.0 }
-}
-
 /// Number of the grid interval since 1970. Chunks divide an hour, so this grid is the UTC hour's.
 fn slot(time: Utc90k, grid_90k: i64) -> i64 {
     time.0.div_euclid(grid_90k)
-}
-
-/// Removes what lies before the first key frame; how many pictures that were.
-fn drop_lead_in(segment: &mut Segment) -> u64 {
-    let Some(track) = &mut segment.video else { return 0 };
-    let lead_in = track.samples.iter().position(|sample| sample.sync).unwrap_or(track.samples.len());
-    if lead_in == 0 {
-        return 0;
-    }
-    track.samples.drain(..lead_in);
-    match track.samples.first().map(|sample| sample.pts_90k - LEAD_SOUND_90K) {
-        Some(from) => segment.audio.iter_mut().for_each(|track| track.samples.retain(|sample| sample.pts_90k >= from)),
-        None => segment.audio.clear(),
-    }
-    segment.audio.retain(|track| !track.samples.is_empty());
-    lead_in as u64
-}
-
-/// Removes sound that has nothing to do with the segment's pictures.
-fn drop_strays(segment: &mut Segment) {
-    let pictures = segment.video.iter().flat_map(|track| &track.samples).map(|sample| sample.pts_90k);
-    let Some((first, last)) = pictures.clone().min().zip(pictures.max()) else { return };
-    let near = first.saturating_sub(STRAY_90K)..=last.saturating_add(STRAY_90K);
-    for track in &mut segment.audio {
-        track.samples.retain(|sample| near.contains(&sample.pts_90k));
-    }
-    segment.audio.retain(|track| !track.samples.is_empty());
-}
-
-/// Cuts where a time base was reset inside a segment, so that each part can be tied to the wall clock by itself.
-/// Tracks without samples are left out.
-fn split_at_resets(mut segment: Segment) -> Vec<Segment> {
-    segment.video = segment.video.filter(|track| !track.samples.is_empty());
-    segment.audio.retain(|track| !track.samples.is_empty());
-    let fell = |before: i64, after: i64| after < before.saturating_sub(BACKWARD_90K);
-    let video_at = segment.video.as_ref().and_then(|track| {
-        track.samples.windows(2).position(|pair| matches!(pair, [a, b] if fell(a.dts_90k, b.dts_90k)))
-    });
-    let audio_at = |samples: &[crate::media::AudioSample]| {
-        samples.windows(2).position(|pair| matches!(pair, [a, b] if fell(a.pts_90k, b.pts_90k)))
-    };
-    let sound_falls = segment.audio.iter().any(|track| audio_at(&track.samples).is_some());
-    // Sound that jumps while pictures run is a fault of the sound alone.
-    if video_at.is_none() && (segment.video.is_some() || !sound_falls) {
-        drop_strays(&mut segment);
-        return vec![segment];
-    }
-    let mut rest = Segment::default();
-    if let (Some(track), Some(at)) = (&mut segment.video, video_at) {
-        let samples = track.samples.split_off(at + 1);
-        rest.video = Some(VideoTrack { config: track.config.clone(), samples, es: track.es.clone() });
-    }
-    for track in &mut segment.audio {
-        if let Some(at) = audio_at(&track.samples) {
-            let mut after = track.clone();
-            after.samples = track.samples.split_off(at + 1);
-            rest.audio.push(after);
-        }
-    }
-    drop_strays(&mut segment);
-    // Each round leaves at least one sample behind, so this ends.
-    let mut parts = vec![segment];
-    parts.extend(split_at_resets(rest));
-    parts
 }
 
 #[cfg(test)]

@@ -84,6 +84,18 @@ impl DeviceIndex {
         });
     }
 
+    /// Inserts unless the key is known; whether it did.
+    pub fn put_if_absent(&self, entry: ChunkEntry) -> bool {
+        self.change(|chunks| {
+            let absent = !chunks.iter().any(|chunk| chunk.key == entry.key);
+            if absent {
+                let at = chunks.partition_point(|chunk| order(chunk) < order(&entry));
+                chunks.insert(at, Arc::new(entry));
+            }
+            absent
+        })
+    }
+
     /// Takes an entry out; readers that already hold it may finish.
     pub fn remove(&self, key: &ChunkKey) -> Option<Arc<ChunkEntry>> {
         self.change(|chunks| {
@@ -153,6 +165,8 @@ mod tests {
         for (start, bytes) in [(20, 1), (0, 2), (10, 3), (20, 4)] {
             index.put(entry(start, bytes));
         }
+        assert!(!index.put_if_absent(entry(10, 9)) && index.put_if_absent(entry(5, 0)));
+        index.remove(&ChunkKey { start_ms: 5000, generation: 0 });
         let list: Vec<_> = index.snapshot().iter().map(|chunk| (chunk.start.as_seconds(), chunk.bytes)).collect();
         assert_eq!(list, [(0, 2), (10, 3), (20, 4)]);
         assert!(before.is_empty(), "a snapshot does not change under its reader");

@@ -27,15 +27,15 @@ pub struct Scanned {
     pub chunks: Vec<ChunkEntry>,
     /// Chunks in `temp`, for recovery to continue, seal or delete.
     pub in_temp: Vec<ChunkKey>,
-    /// Files with a chunk's name that are none.
-    pub bad: Vec<BadFile>,
+    /// Files with a chunk's name that are none: not listed, left where they are.
+    pub set_aside: Vec<SetAside>,
     /// The newest segment that any sealed chunk holds: what is in hot up to it was committed.
     pub last_segment: Option<SegmentKey>,
 }
 
 /// A file that cannot be listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadFile {
+pub struct SetAside {
     /// Relative to the volume.
     pub path: PathBuf,
     pub why: String,
@@ -62,7 +62,8 @@ pub fn scan_device(volume: &Volume, device: &DeviceId) -> Result<Scanned> {
     Ok(scanned)
 }
 
-/// The same into an index that is in use already: footage is recorded while old chunks are still being found.
+/// The same into an index that is in use already: footage is recorded while old chunks are still being found, and what
+/// a commit has published meanwhile is newer and stays.
 pub fn load(volume: &Volume, index: &DeviceIndex) -> Result<Scanned> {
     let mut scanned = Scanned { in_temp: in_temp(volume, index.device())?, ..Scanned::default() };
     for hour in 0..24 {
@@ -71,17 +72,17 @@ pub fn load(volume: &Volume, index: &DeviceIndex) -> Result<Scanned> {
         let known = scanned.chunks.len();
         scan_hour(volume, index.device(), hour, &mut scanned)?;
         for chunk in scanned.chunks.iter().skip(known) {
-            index.put(chunk.clone());
+            index.put_if_absent(chunk.clone());
         }
     }
     Ok(scanned)
 }
 
 /// Moves corrupt files out of the ring, so that their places are free, to where a person finds them. Returns the new paths.
-pub fn set_aside(volume: &Volume, device: &DeviceId, bad: &[BadFile]) -> Result<Vec<PathBuf>> {
+pub fn quarantine(volume: &Volume, device: &DeviceId, files: &[SetAside]) -> Result<Vec<PathBuf>> {
     let folder = volume.layout().quarantine(device);
     let mut moved = Vec::new();
-    for file in bad.iter().filter(|file| file.corrupt) {
+    for file in files.iter().filter(|file| file.corrupt) {
         volume.mkdir_all(&folder)?;
         let new = free_name(volume, &folder, &file.path)?;
         volume.rename_new(&file.path, &new)?;
@@ -121,7 +122,11 @@ fn scan_hour(volume: &Volume, device: &DeviceId, hour: u8, scanned: &mut Scanned
         let path = volume.layout().ring_chunk(device, slot);
         match read_chunk(volume, device, slot, &path) {
             Ok((chunk, _)) if scanned.chunks.iter().any(|known| known.key == chunk.key) => {
-                scanned.bad.push(BadFile { path, why: "the same chunk lies elsewhere too".into(), corrupt: true });
+                scanned.set_aside.push(SetAside {
+                    path,
+                    why: "the same chunk lies elsewhere too".into(),
+                    corrupt: true,
+                });
             }
             Ok((chunk, last_segment)) => {
                 scanned.last_segment = scanned.last_segment.max(last_segment);
@@ -132,7 +137,7 @@ fn scan_hour(volume: &Volume, device: &DeviceId, hour: u8, scanned: &mut Scanned
             Err(mut error) => {
                 error.path = None;
                 let corrupt = error.kind == Kind::Corrupt;
-                scanned.bad.push(BadFile { path, why: error.to_string(), corrupt });
+                scanned.set_aside.push(SetAside { path, why: error.to_string(), corrupt });
             }
         }
     }
@@ -265,7 +270,7 @@ mod tests {
         assert_eq!(scanned.last_segment, Some(SegmentKey { epoch: Epoch(3), number: 70 }));
         assert_eq!(scanned.in_temp, [ChunkKey { start_ms: START * 1000, generation: 0 }]);
 
-        let mut why: Vec<_> = scanned.bad.iter().map(|bad| bad.why.clone()).collect();
+        let mut why: Vec<_> = scanned.set_aside.iter().map(|file| file.why.clone()).collect();
         why.sort();
         for (why, part) in why.iter().zip([
             "belongs to device other",
@@ -276,9 +281,9 @@ mod tests {
         ]) {
             assert!(why.contains(part), "{why:?} should contain {part:?}");
         }
-        let moved = set_aside(&volume, &cam, &scanned.bad).unwrap();
+        let moved = quarantine(&volume, &cam, &scanned.set_aside).unwrap();
         assert_eq!(moved.len(), 5);
-        assert!(scan_device(&volume, &cam).unwrap().bad.is_empty());
+        assert!(scan_device(&volume, &cam).unwrap().set_aside.is_empty());
         assert!(folder.path().join("cam/quarantine/3_chunk_10min_3.mp4").exists());
         assert!(folder.path().join("cam/segments/3/holiday.mp4").exists());
         let found: Vec<_> = devices(&volume).unwrap().iter().map(ToString::to_string).collect();

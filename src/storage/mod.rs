@@ -12,6 +12,8 @@ pub mod layout;
 pub mod live;
 pub mod retention;
 pub mod shed;
+#[cfg(test)]
+pub(crate) mod test_disk;
 pub mod tmpfs;
 pub mod volume;
 
@@ -20,6 +22,7 @@ pub use faults::{Effect, Faults, Gate, Op};
 pub use hot::{Evicted, HotDevice, HotPicture, HotSegment, HotStatus};
 pub use index::{ChunkEntry, DeviceIndex, Place};
 pub use inventory::Scanned;
+pub use layout::{ColdLayout, HotLayout};
 pub use live::LivePlaylist;
 pub use retention::Retention;
 pub use shed::HotLimits;

@@ -29,6 +29,7 @@ pub struct Volume {
     layout: ColdLayout,
     rules: Rules,
     id: String,
+    /// `ROOT/.lock`, held with flock; the mutex also keeps two checks from following a new mount at once.
     lock: Mutex<File>,
     ok: AtomicBool,
     mounts: AtomicU64,
@@ -117,7 +118,8 @@ impl Volume {
     /// Looks whether the root is still the same mounted, writable volume, and follows it onto a new mount of the same
     /// volume. May block as long as the disk does: never call it on an arbiter.
     pub fn check(&self) -> Result<()> {
-        let found = self.look();
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self.look(&mut lock);
         self.ok.store(found.is_ok(), Ordering::Release);
         if found.is_ok() {
             self.set_suspect(false);
@@ -125,11 +127,11 @@ impl Volume {
         found
     }
 
-    fn look(&self) -> Result<()> {
+    fn look(&self, lock: &mut File) -> Result<()> {
         let root = self.root();
         let at_path = open_root(root)?;
         if mount_identity(&at_path, root)? != mount_identity(self.fd().as_fd(), root)? {
-            self.follow(at_path)?;
+            self.follow(at_path, lock)?;
         }
         let flags = rustix::fs::fstatvfs(self.fd())
             .map_err(|error| Error::io("asking for the mount's flags", root, error.into()))?
@@ -142,7 +144,7 @@ impl Volume {
     }
 
     /// The root is another mount now. If it is our volume come back, we go on there.
-    fn follow(&self, new: OwnedFd) -> Result<()> {
+    fn follow(&self, new: OwnedFd, lock: &mut File) -> Result<()> {
         let root = self.root();
         self.rules.check_mount(root, &new)?;
         let new = ColdDir::new(root.to_owned(), new);
@@ -150,11 +152,9 @@ impl Volume {
         if found.as_ref().map(|identity| identity.id.as_str()) != Some(self.id.as_str()) {
             return Err(not_the_volume(root, &self.id, found.as_ref()));
         }
-        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         // The same file system mounted anew: our own lock would stand in our way.
         let _ = rustix::fs::flock(&*lock, FlockOperation::NonBlockingUnlock);
         *lock = take_lock(&new, &self.layout)?;
-        drop(lock);
         let fd = new.fd().try_clone().map_err(|error| Error::io("opening", root, error))?;
         self.replace_fd(fd);
         self.mounts.fetch_add(1, Ordering::AcqRel);

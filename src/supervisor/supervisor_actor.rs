@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     child::{ChildSpec, Ground, Keeper, Scope},
+    faults::Injector,
     heartbeat::Heartbeat,
     slot::Slot,
     tree::{Node, NodeState, StateBoard},
@@ -72,6 +73,11 @@ impl Supervisor {
 
     pub fn board(&self) -> &StateBoard {
         &self.0.scope.ground().board
+    }
+
+    /// Breaks actors on purpose, in tests of the whole daemon.
+    pub fn injector(&self) -> &Injector {
+        &self.0.scope.ground().injector
     }
 
     /// Starts a tree on an arbiter of its own and keeps it alive. Its name is its identity: `device/cam1`, `load`.

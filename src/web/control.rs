@@ -25,9 +25,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::archive::Work;
 use crate::{
     error::{Error, Kind, Result},
     ids::DeviceId,
+    supervisor::Poison,
 };
 
 /// What the command line may ask a running daemon.
@@ -44,6 +46,20 @@ pub enum Request {
     ArchiveVerify { device: Option<DeviceId> },
     /// The same after mending what can be mended; the open chunk is left alone.
     ArchiveRepair { device: Option<DeviceId> },
+    /// Breaks an actor on purpose, by its full name; refused unless started with `CAPSTAN_FAULTS=1`.
+    Inject { actor: String, poison: Poison },
+}
+
+impl Request {
+    /// What is to be done with which device's files, if that is what it asks.
+    pub fn archive(&self) -> Option<(Work, Option<&DeviceId>)> {
+        match self {
+            Self::ArchiveList { device } => Some((Work::List, device.as_ref())),
+            Self::ArchiveVerify { device } => Some((Work::Verify, device.as_ref())),
+            Self::ArchiveRepair { device } => Some((Work::Repair, device.as_ref())),
+            Self::Health | Self::State | Self::Inject { .. } => None,
+        }
+    }
 }
 
 /// Answers a request; runs on a thread of its own, may take its time.

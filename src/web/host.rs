@@ -69,7 +69,8 @@ pub async fn state(state: State) -> HttpResponse {
 
 /// The same for the control socket.
 pub fn state_body(state: &WebState) -> Value {
-    let mut body = (state.extra)();
+    let cleaner = (state.cleaner)();
+    let mut body = Map::new();
     body.insert(
         "host".into(),
         json!({
@@ -83,10 +84,14 @@ pub fn state_body(state: &WebState) -> Value {
         json!({
             "root": state.volume.root(),
             "ok": state.volume.is_ok(),
-            "free_bytes": state.metrics.free_bytes.get(),
+            "error": cleaner.volume_error,
+            "free_bytes": cleaner.free_bytes,
+            "total_bytes": cleaner.total_bytes,
             "min_free_bytes": state.settings.archive.min_free_bytes.0,
         }),
     );
+    body.insert("load".into(), json!(**state.load.load()));
+    body.insert("cleaner".into(), json!(*cleaner));
     body.insert("actors".into(), json!(*state.board.snapshot()));
     let devices: Vec<Value> = state.devices.load().iter().map(|device| device_body(state, device)).collect();
     body.insert("devices".into(), devices.into());

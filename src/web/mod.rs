@@ -21,13 +21,16 @@ use crate::{
     config::{Camera, Settings},
     error::{Error, Kind, Result},
     ids::DeviceId,
+    keep::cleaner::CleanerStatus,
     storage::{DeviceIndex, HotDevice, Volume},
-    supervisor::StateBoard,
+    supervisor::{Load, StateBoard},
     telemetry::{DeviceMetrics, Metrics, RequestLabel},
 };
 
+pub mod archive;
 pub mod checks;
 mod chunks;
+mod commands;
 pub mod control;
 mod error;
 pub mod facts;
@@ -43,6 +46,7 @@ mod ui;
 #[cfg(test)]
 mod tests;
 
+pub use commands::handler;
 pub use live::HotCache;
 pub use server::{bind, serve};
 
@@ -59,8 +63,9 @@ pub struct WebState {
     pub ready: Arc<AtomicBool>,
     /// First line of `ffmpeg -version`, or why there is none. Called on a thread that may block.
     pub ffmpeg: Arc<dyn Fn() -> checks::Verdict + Send + Sync>,
-    /// More for `/api/host/state`: load, the cleaner's gate. Called on an HTTP worker: snapshots only.
-    pub extra: Arc<dyn Fn() -> Map<String, Value> + Send + Sync>,
+    pub load: Arc<ArcSwap<Load>>,
+    /// Called on an HTTP worker: a snapshot only.
+    pub cleaner: Arc<dyn Fn() -> Arc<CleanerStatus> + Send + Sync>,
     pub readers: reader::Readers,
     pub hot_cache: HotCache,
 }

@@ -14,7 +14,7 @@ use std::{
 
 use actix_web::{dev::ServerHandle, web::Data};
 use arc_swap::ArcSwap;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::*;
 use crate::{
@@ -76,7 +76,8 @@ impl Host {
             board: StateBoard::new(),
             ready: Arc::new(AtomicBool::new(true)),
             ffmpeg: Arc::new(|| Ok("ffmpeg version 5.1".into())),
-            extra: Arc::new(Map::new),
+            load: Arc::default(),
+            cleaner: Arc::new(Arc::default),
             readers: reader::Readers::start().unwrap(),
             hot_cache: HotCache::default(),
         });
@@ -350,4 +351,12 @@ fn a_taken_port_is_named() {
     let error = bind(address).unwrap_err();
     assert_eq!(error.kind, Kind::Conflict);
     assert!(error.to_string().contains(&address.to_string()), "{error}");
+}
+
+#[test]
+fn every_route_is_documented() {
+    let manual = include_str!("../../docs/api.md");
+    for entry in ROUTES {
+        assert!(manual.contains(&format!("`{}`", entry.path)), "{} is not in docs/api.md", entry.path);
+    }
 }

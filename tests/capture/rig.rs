@@ -74,7 +74,7 @@ impl Rig {
             move |birth: capstan::supervisor::Birth| {
                 let books = Arc::clone(&hot);
                 let last = std::sync::atomic::AtomicU32::new(0);
-                FfmpegActor::new(CaptureParts {
+                let parts = CaptureParts {
                     device: device.clone(),
                     camera: Arc::clone(&camera),
                     settings: Arc::clone(&settings),
@@ -92,9 +92,9 @@ impl Rig {
                         Epoch(next)
                     }),
                     metrics: counters.clone(),
-                    token: birth.token,
                     status: Arc::clone(&status),
-                })
+                };
+                FfmpegActor::new(Arc::new(parts), birth.token)
             }
         };
         let spec = ChildSpec::new("ffmpeg", &Slot::new(), factory).limits(Limits::default());

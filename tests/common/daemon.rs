@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Write as _},
     net::{SocketAddr, TcpListener},
-    os::unix::process::ExitStatusExt as _,
+    os::unix::{net::UnixStream, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -210,6 +211,17 @@ impl TestDaemon {
     #[track_caller]
     pub fn json(&self, path: &str) -> Value {
         self.get(path).json()
+    }
+
+    /// One request of the command line, over the control socket.
+    #[track_caller]
+    pub fn control(&self, request: &Value) -> Value {
+        let mut stream = UnixStream::connect(HotLayout::new(self.setup.hot.hot()).control_socket()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(format!("{request}\n").as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
     /// The value of one series of `/metrics`, by its full name with labels in any order; None when it is not there.

@@ -7,6 +7,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use super::TestDaemon;
+
 /// One compressed packet as a demuxer sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Packet {
@@ -22,7 +24,38 @@ pub fn frame_hashes(file: &Path) -> Vec<String> {
     let arguments = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "framehash", "-hash", "md5", "-"];
     let (out, complaints) = ffmpeg(file, &arguments);
     assert_eq!(complaints, "", "{file:?} does not decode cleanly");
-    out.lines().filter(|line| !line.starts_with('#')).map(|line| last_column(line).to_owned()).collect()
+    out.lines().filter(|line| !line.starts_with('#')).map(|line| hash_column(line).to_owned()).collect()
+}
+
+/// Decoded pictures of all chunks, in order, are exactly the decoded pictures of all segments, run by run.
+#[track_caller]
+pub fn assert_all_frames_once(daemon: &TestDaemon, device: &str, runs: &[Vec<PathBuf>]) {
+    let mut captured = Vec::new();
+    for (number, run) in runs.iter().enumerate() {
+        let joined = daemon.setup.folder().join(format!("{device}-{number}.ts"));
+        join_segments(run, &joined);
+        captured.extend(frame_hashes(&joined));
+    }
+    let chunks = daemon.chunks(device);
+    let recorded: Vec<_> = chunks.iter().flat_map(|chunk| frame_hashes(chunk)).collect();
+    assert!(captured.len() > 20, "{device}: only {} frames captured", captured.len());
+    assert_same(&recorded, &captured, &format!("{device}: frames recorded, frames captured ({chunks:?})"));
+}
+
+/// Two lists are equal; says where they part instead of printing thousands of hashes.
+#[track_caller]
+pub fn assert_same(left: &[String], right: &[String], what: &str) {
+    let at = left.iter().zip(right).position(|(a, b)| a != b);
+    let at = at.or((left.len() != right.len()).then_some(left.len().min(right.len())));
+    if let Some(at) = at {
+        panic!(
+            "{what}: {} and {}, different from {at} on: {:?} {:?}",
+            left.len(),
+            right.len(),
+            left.get(at),
+            right.get(at)
+        );
+    }
 }
 
 /// Every audio packet's hash, without ADTS headers, so that TS and MP4 compare.
@@ -35,11 +68,12 @@ pub fn audio_hashes(file: &Path) -> Vec<String> {
     }
     arguments.extend(["-f", "framehash", "-hash", "md5", "-"]);
     let (out, _) = ffmpeg(file, &arguments);
-    out.lines().filter(|line| !line.starts_with('#')).map(|line| last_column(line).to_owned()).collect()
+    out.lines().filter(|line| !line.starts_with('#')).map(|line| hash_column(line).to_owned()).collect()
 }
 
-fn last_column(line: &str) -> &str {
-    line.rsplit(',').next().unwrap_or_default().trim()
+/// `stream, dts, pts, duration, size, hash` and then side data, which TS and MP4 carry differently.
+fn hash_column(line: &str) -> &str {
+    line.split(',').nth(5).unwrap_or_default().trim()
 }
 
 /// Decodes everything; panics on any complaint.

@@ -8,7 +8,7 @@ Prints `ready PORT` when it listens (port 0: the system chooses). Cameras:
   /aac      H.264 640x360 25 fps, AAC sound
   /hevc     H.265 320x240 10 fps, no sound
   /mjpeg    JPEG 320x240 10 fps: must be encoded
-  /mute     H.264 that announces a sound track and never sends any: must not stall the picture
+  /mute     H.264 that announces a sound track and falls silent after its first packets: must not stall the picture
   /bframes  H.264 with B-frames: copying it into TS needs times that RTP does not carry
   /NAME     the H.264 track of a file, as it is
 Needs python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-{base,good,bad,ugly}, gstreamer1.0-libav.
@@ -33,8 +33,8 @@ def cameras():
     small = PICTURE.format("smpte", 320, 240, 10)
     alaw = TONE.format(8000, 1) + " ! alawenc ! rtppcmapay name=pay1 pt=8"
     aac = TONE.format(48000, 2) + " ! avenc_aac ! rtpmp4gpay name=pay1 pt=97"
-    # An appsrc that nobody feeds: announced, silent for ever.
-    mute = "appsrc is-live=true format=time caps=audio/x-alaw,rate=8000,channels=1 ! rtppcmapay name=pay1 pt=8"
+    # Announced, then cut off: see `close_gate`.
+    mute = TONE.format(8000, 1) + " ! alawenc ! identity name=gate ! rtppcmapay name=pay1 pt=8"
     yield "live", f"{hd} ! {H264.format(PLAIN)} {alaw}"
     yield "aac", f"{hd} ! {H264.format(PLAIN)} {aac}"
     yield "mute", f"{hd} ! {H264.format(PLAIN)} {mute}"
@@ -43,7 +43,7 @@ def cameras():
         f"{small} ! x265enc tune=zerolatency speed-preset=ultrafast bitrate=300 key-int-max=10"
         " ! h265parse config-interval=1 ! rtph265pay name=pay0 pt=96"
     )
-    yield "mjpeg", f"{small} ! videoconvert ! jpegenc ! rtpjpegpay name=pay0 pt=26"
+    yield "mjpeg", f"{small} ! videoconvert ! video/x-raw,format=I420 ! jpegenc ! rtpjpegpay name=pay0 pt=26"
 
 
 def main():
@@ -66,6 +66,7 @@ def main():
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f"( {launch} )")
         factory.set_shared(True)
+        factory.connect("media-configure", close_gate)
         if options.password:
             role = GstRtspServer.RTSPToken()
             role.set_string("media.factory.role", "viewer")
@@ -78,6 +79,20 @@ def main():
     server.attach(None)
     print("ready", server.get_bound_port(), flush=True)
     GLib.MainLoop().run()
+
+
+def close_gate(_factory, media):
+    gate = media.get_element().get_by_name("gate")
+    if not gate:
+        return
+    passed = []
+
+    def drop_later(_pad, _info):
+        # A few packets must pass: this server answers PLAY only when every track plays.
+        passed.append(1)
+        return Gst.PadProbeReturn.OK if len(passed) <= 3 else Gst.PadProbeReturn.DROP
+
+    gate.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, drop_later)
 
 
 def permissions():

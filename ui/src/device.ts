@@ -34,8 +34,8 @@ export class DeviceView {
       this.player.playLive();
       this.draw();
     });
-    const side = el("div", { className: "side" }, this.reason, this.facts, this.live);
-    const head = el("div", { className: "head" }, this.title, this.pill);
+    const side = el("div", {}, this.reason, this.facts);
+    const head = el("div", { className: "head" }, this.title, this.pill, this.live);
     const legend = el("div", { className: "legend" }, el("span", {}, "24 h ago"), el("span", {}, "now"));
     this.element = el("section", { className: "device" }, head, this.player.element, side, this.day, legend, this.rows, this.more);
     this.element.setAttribute("aria-label", device.name);
@@ -72,7 +72,7 @@ export class DeviceView {
 
   private setFacts(facts: [string, string][]): void {
     if (this.facts.childElementCount === 0) {
-      for (const [name] of facts) this.facts.append(el("dt", {}, name), el("dd"));
+      for (const [name] of facts) this.facts.append(el("div", {}, el("dt", {}, name), el("dd")));
     }
     this.facts.querySelectorAll("dd").forEach((dd, i) => setText(dd, facts[i]?.[1] ?? ""));
   }

@@ -101,5 +101,7 @@ export class Player {
   private say(text: string): void {
     setText(this.note, text);
     this.note.hidden = text === "";
+    // Controls of a player without a picture only cover the reason.
+    this.video.controls = this.video.readyState > 0;
   }
 }

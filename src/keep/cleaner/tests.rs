@@ -10,7 +10,7 @@ use crate::{
     clock::{ManualClock, Utc90k},
     config,
     keep::CleanerActor,
-    storage::{ChunkEntry, Effect, Gate as Stall, Op, layout::RingSlot},
+    storage::{ChunkEntry, Effect, Gate as Stall, Op, layout::RingSlot, test_disk::Disk},
 };
 
 /// 2026-11-20T03:00:00Z.
@@ -18,7 +18,7 @@ const NOW: i64 = 1_795_143_600;
 const MINUTE: i64 = 60;
 
 struct Bench {
-    _folder: TempDir,
+    _folder: Option<TempDir>,
     manual: ManualClock,
     device: KeptDevice,
     cleaner: Arc<Cleaner>,
@@ -28,8 +28,18 @@ impl Bench {
     /// Chunks of 1000 bytes that started so many minutes ago, and an open one.
     fn new(minutes_ago: &[i64], limits: KeepLimits, load: LoadReading) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let mut bench = Self::at(&folder.path().join("root"), limits, load);
+        bench._folder = Some(folder);
+        for minutes in minutes_ago {
+            bench.put(NOW - minutes * MINUTE, true, 1000);
+        }
+        bench.put(NOW - MINUTE, false, 1000);
+        bench
+    }
+
+    fn at(root: &Path, limits: KeepLimits, load: LoadReading) -> Self {
         let manual = ManualClock::at(Utc90k::from_seconds(NOW));
-        let storage = config::Storage { root: folder.path().join("root"), ..config::Storage::default() };
+        let storage = config::Storage { root: root.to_owned(), ..config::Storage::default() };
         let metrics = Arc::new(Metrics::new());
         let id: DeviceId = "cam".parse().unwrap();
         let device = KeptDevice { index: Arc::new(DeviceIndex::new(id.clone())), metrics: metrics.device(&id) };
@@ -46,33 +56,28 @@ impl Bench {
             metrics,
             volume,
         };
-        let bench = Self { _folder: folder, manual, device, cleaner: Cleaner::start(parts).unwrap() };
-        for minutes in minutes_ago {
-            bench.put(NOW - minutes * MINUTE, true);
-        }
-        bench.put(NOW - MINUTE, false);
-        bench
+        Self { _folder: None, manual, device, cleaner: Cleaner::start(parts).unwrap() }
     }
 
     fn volume(&self) -> &Volume {
         &self.cleaner.parts.volume
     }
 
-    fn put(&self, start_s: i64, sealed: bool) {
+    fn put(&self, start_s: i64, sealed: bool, bytes: u64) {
         let start = Utc90k::from_seconds(start_s);
         let entry = ChunkEntry {
             key: ChunkKey { start_ms: start.as_ms(), generation: 0 },
             place: if sealed { Place::Ring(RingSlot::of(start, 600)) } else { Place::Temp },
             start,
             end: start + 600 * TICKS_PER_SECOND,
-            bytes: 1000,
+            bytes,
             codecs: String::new(),
             gaps: 0,
             sealed,
         };
         let path = self.path(&entry);
         self.volume().mkdir_all(path.parent().unwrap()).unwrap();
-        self.volume().write_atomic(&path, &[0; 1000]).unwrap();
+        self.volume().write_atomic(&path, &vec![1; bytes as usize]).unwrap();
         self.device.index.put(entry);
     }
 
@@ -140,6 +145,21 @@ fn room_is_made_for_a_write_that_found_none() {
     assert_eq!(bench.cleaner.evict(1500), 2000);
     assert_eq!(bench.left(), [300, 200, 1]);
     assert_eq!(bench.device.metrics.chunks_evicted.get(), 2);
+}
+
+#[test]
+fn the_oldest_goes_before_a_real_disk_is_full() {
+    let Some(disk) = Disk::new() else { return };
+    let bench = Bench::at(&disk.root(), KeepLimits { min_free_bytes: 8 << 20, ..LIMITS }, IDLE);
+    for i in 0..60 {
+        bench.put(NOW - (600 - i * 10) * MINUTE, true, 1 << 20);
+        bench.cleaner.run(Job::Watch);
+        assert!(bench.volume().free_bytes() >= 8 << 20, "after {i} chunks");
+    }
+    let left = bench.left();
+    let expected: Vec<i64> = (1..=left.len() as i64).rev().map(|i| i * 10).collect();
+    assert!(left.len() > 10, "{left:?}");
+    assert_eq!(left, expected, "only the oldest have gone");
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //!        H-16           u64 offset, u64 length of that copy
 //! H      hole                                     at sealing: full moov, then free up to D-16
 //! D-16   hole                                     at sealing: 'mdat' with largesize, to the end
-//! D      [moof mdat]* mark …                      one fragment per GOP; a mark after each commit
+//! D      [moof mdat]* mark …                      one fragment per GOP, summed; a mark after each commit
 //! ```
 //!
 //! Each box is written and read in one place: [`identity`], [`head`] (both moovs), [`tracks`], [`table`], [`fragment`]

@@ -2,7 +2,7 @@
 
 use crate::media::mp4::{
     bytes::Get,
-    fragment::{AUDIO_TRACK, NON_SYNC_FLAGS, VIDEO_TRACK},
+    fragment::{AUDIO_TRACK, CHECKSUM_BOX, NON_SYNC_FLAGS, VIDEO_TRACK},
     table::{Run, Sample},
 };
 
@@ -15,6 +15,8 @@ pub(crate) const MOOF_MIN: u32 = 24;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moof {
     pub sequence: u32,
+    /// CRC32C of the fragment but the last four bytes of its moof.
+    pub checksum: u32,
     pub video: Option<Run>,
     pub audio: Option<Run>,
 }
@@ -29,13 +31,16 @@ impl Moof {
         self.video.iter().chain(&self.audio)
     }
 
-    /// A whole moof box. None unless its runs fill an mdat that follows it at once, video first, without holes.
+    /// A whole moof box with our checksum at its end. None unless its runs fill an mdat that follows it at once, video first, without holes.
     pub fn parse(moof: &[u8]) -> Option<Self> {
-        let (kind, mut at) = Get(moof).next_box()?;
-        if &kind != b"moof" || at.0.len() + 8 != moof.len() {
+        let (kind, payload) = Get(moof).next_box()?;
+        let (children, checksum) = payload.0.split_last_chunk::<4>()?;
+        let (children, header) = children.split_last_chunk::<8>()?;
+        if &kind != b"moof" || payload.0.len() + 8 != moof.len() || *header != CHECKSUM_BOX {
             return None;
         }
-        let mut out = Self::default();
+        let mut at = Get(children);
+        let mut out = Self { checksum: u32::from_be_bytes(*checksum), ..Self::default() };
         while let Some((kind, payload)) = at.next_box() {
             match &kind {
                 b"mfhd" => out.sequence = sequence(payload)?,

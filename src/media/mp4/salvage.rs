@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::media::mp4::{
+    bytes::Put,
     mark::{Mark, MarkInfo},
     scan::{FragmentInfo, Piece},
     table::{Run, Tables},
@@ -102,8 +103,10 @@ impl Salvage {
     }
 }
 
-/// The boxes that cover a damaged range, as (offset, header) writes. Ranges are at least 8 bytes long.
-pub fn cover_writes(range: &Range<u64>) -> Vec<(u64, [u8; 8])> {
+/// The boxes that cover a damaged range, as (offset, bytes) writes. Ranges are at least 8 bytes long.
+///
+/// A covered mark is a `free` box already, so the bytes after the header go too: they must not be read as a mark again.
+pub fn cover_writes(range: &Range<u64>) -> Vec<(u64, Vec<u8>)> {
     /// Far below the 4 GiB a box without largesize can have.
     const STEP: u64 = 1 << 30;
     let mut out = Vec::new();
@@ -111,9 +114,11 @@ pub fn cover_writes(range: &Range<u64>) -> Vec<(u64, [u8; 8])> {
     while at < range.end {
         let left = range.end - at;
         let size = if left <= STEP + 8 { left } else { STEP };
-        let mut header = *b"\0\0\0\0free";
-        super::bytes::put_u32_at(&mut header, 0, size as u32);
-        out.push((at, header));
+        let mut bytes = Vec::with_capacity(16);
+        bytes.u32(size as u32);
+        bytes.bytes(b"free");
+        bytes.zeros((size.min(16) as usize).saturating_sub(8));
+        out.push((at, bytes));
         at += size;
     }
     out

@@ -49,6 +49,8 @@ pub struct TrackTable {
     chunks: Vec<(u64, u32)>,
     /// Decode time of the first sample.
     first: Option<u64>,
+    /// Presentation time of the sample shown first: the smallest of the first run.
+    first_shown: u64,
     /// Decode time of the last sample; its duration is not in `durations` yet, because a later gap may stretch it.
     last_start: u64,
     last_duration: u32,
@@ -131,7 +133,10 @@ impl TrackTable {
     /// that times in the sealed file are those of the fragments' `tfdt`.
     pub fn push(&mut self, run: &Run) {
         let Some(count) = u32::try_from(run.samples.len()).ok().filter(|count| *count > 0) else { return };
-        self.first.get_or_insert(run.base);
+        if self.first.is_none() {
+            self.first = Some(run.base);
+            self.first_shown = first_shown(run);
+        }
         self.chunks.push((run.offset, count));
         let mut at = run.base;
         for sample in &run.samples {
@@ -163,6 +168,11 @@ impl TrackTable {
         self.first.unwrap_or(0)
     }
 
+    /// Presentation time of the sample shown first; 0 when there is none.
+    pub fn first_shown(&self) -> u64 {
+        self.first_shown
+    }
+
     /// Decode time after the last sample; 0 when there is none.
     pub fn end(&self) -> u64 {
         self.last_start + u64::from(self.last_duration)
@@ -171,6 +181,13 @@ impl TrackTable {
     /// Presentation time after the sample shown last; 0 when there is none.
     pub fn shown_until(&self) -> u64 {
         self.shown_until
+    }
+
+    /// What makes all composition offsets ≥ 0, in ticks; the edit list takes it back. Signed offsets (`ctts` version 1)
+    /// would say the same, but FFmpeg 5.1 shifts such a track without an edit list by itself, and old players ignore
+    /// the sign.
+    pub fn cts_shift(&self) -> u32 {
+        self.cts.entries.iter().map(|(_, cts)| cts.min(&0).unsigned_abs()).max().unwrap_or(0)
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -195,6 +212,9 @@ impl TrackTable {
         self.syncs.truncate(snapshot.syncs);
         self.chunks.truncate(snapshot.chunks);
         self.first = snapshot.first;
+        if self.first.is_none() {
+            self.first_shown = 0;
+        }
         self.last_start = snapshot.last_start;
         self.last_duration = snapshot.last_duration;
         self.shown_until = snapshot.shown_until;
@@ -207,9 +227,9 @@ impl TrackTable {
             durations.push(self.last_duration);
         }
         out.full(b"stts", 0, 0, |out| durations.put(out, |value| value));
+        let shift = self.cts_shift();
         if self.cts.entries.iter().any(|(_, cts)| *cts != 0) {
-            // Version 1: signed, because decode times are shifted to start at 0 and not presentation times.
-            out.full(b"ctts", 1, 0, |out| self.cts.put(out, |cts| cts as u32));
+            out.full(b"ctts", 0, 0, |out| self.cts.put(out, |cts| shift.saturating_add_signed(cts)));
         }
         if is_video && !self.is_empty() && self.syncs.len() < self.sizes.len() {
             out.full(b"stss", 0, 0, |out| put_list(out, &self.syncs));
@@ -250,6 +270,16 @@ impl TrackTable {
             }
         });
     }
+}
+
+fn first_shown(run: &Run) -> u64 {
+    let mut at = run.base;
+    let times = run.samples.iter().map(|sample| {
+        let shown = at.saturating_add_signed(i64::from(sample.cts));
+        at = at.saturating_add(u64::from(sample.duration));
+        shown
+    });
+    times.min().unwrap_or(run.base)
 }
 
 fn put_list(out: &mut Vec<u8>, values: &[u32]) {

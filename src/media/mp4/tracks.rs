@@ -119,14 +119,13 @@ struct Trak<'a> {
 
 impl Trak<'_> {
     fn put(&self, out: &mut Vec<u8>, put_entry: impl FnOnce(&mut Vec<u8>)) {
-        let to_90k = |ticks: u64| ticks.saturating_mul(TICKS_PER_SECOND as u64) / u64::from(self.timescale);
         out.boxed(b"trak", |out| {
             out.full(b"tkhd", 1, 3, |out| {
                 out.u64(self.created);
                 out.u64(self.created);
                 out.u32(self.id);
                 out.u32(0);
-                out.u64(to_90k(self.table.shown_until()));
+                out.u64(self.to_90k(self.table.shown_until()));
                 out.zeros(8);
                 out.u16(0);
                 out.u16(u16::from(self.video.is_some())); // alternate group; one of each kind
@@ -136,7 +135,7 @@ impl Trak<'_> {
                 out.u32(self.video.map_or(0, |video| u32::from(video.width) << 16));
                 out.u32(self.video.map_or(0, |video| u32::from(video.height) << 16));
             });
-            self.put_edits(out, to_90k(self.table.start()));
+            self.put_edits(out);
             out.boxed(b"mdia", |out| {
                 out.full(b"mdhd", 1, 0, |out| {
                     out.u64(self.created);
@@ -175,23 +174,34 @@ impl Trak<'_> {
         });
     }
 
-    /// A track that begins later than the chunk waits with an empty edit, so that media time stays wall time - start.
-    fn put_edits(&self, out: &mut Vec<u8>, start_90k: u64) {
-        if start_90k == 0 {
+    /// Media time stays wall time - start: a track that is shown later than the chunk starts waits with an empty edit. The
+    /// second edit begins at the sample shown first, wherever shifted composition offsets put it: FFmpeg 5.1 complains
+    /// of an edit that begins before any sample.
+    fn put_edits(&self, out: &mut Vec<u8>) {
+        let first_shown = self.table.first_shown();
+        let wait_90k = self.to_90k(first_shown);
+        let media_time = (first_shown + u64::from(self.table.cts_shift())).saturating_sub(self.table.start());
+        if wait_90k == 0 && media_time == 0 {
             return;
         }
-        let to_90k = |ticks: u64| ticks.saturating_mul(TICKS_PER_SECOND as u64) / u64::from(self.timescale);
-        let length_90k = to_90k(self.table.shown_until()).saturating_sub(start_90k);
+        let length_90k = self.to_90k(self.table.shown_until()).saturating_sub(wait_90k);
+        let wait = (wait_90k > 0).then_some((wait_90k, u64::MAX));
         out.boxed(b"edts", |out| {
             out.full(b"elst", 1, 0, |out| {
-                out.u32(2);
-                for (duration, media_time) in [(start_90k, -1i64), (length_90k, 0)] {
+                out.u32(1 + u32::from(wait.is_some()));
+                // A media time of -1 marks the empty edit.
+                for (duration, media_time) in wait.into_iter().chain([(length_90k, media_time)]) {
                     out.u64(duration);
-                    out.bytes(&media_time.to_be_bytes());
+                    out.u64(media_time);
                     out.u32(0x0001_0000);
                 }
             });
         });
+    }
+
+    /// Rounded up, so that no last sample falls out of its edit.
+    fn to_90k(&self, ticks: u64) -> u64 {
+        ticks.saturating_mul(TICKS_PER_SECOND as u64).div_ceil(u64::from(self.timescale))
     }
 }
 

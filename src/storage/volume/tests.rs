@@ -1,16 +1,12 @@
 //! On plain folders and on real ext4 images behind loop devices.
 
-use std::{
-    path::PathBuf,
-    process::{Command, Stdio},
-};
-
-use tempfile::TempDir;
-
 use super::*;
 use crate::{
     clock::Clock,
-    storage::faults::{Effect, Op},
+    storage::{
+        faults::{Effect, Op},
+        test_disk::{Disk, run},
+    },
 };
 
 fn settings(root: &Path) -> config::Storage {
@@ -110,60 +106,6 @@ fn a_failed_write_is_told_at_once_and_forgiven_after_a_good_one() {
     assert!(!names(folder.path()).contains(&".probe".to_owned()));
 }
 
-/// An ext4 image on a loop device. Needs root: without it the test says so and passes.
-struct Disk {
-    folder: TempDir,
-    device: String,
-}
-
-impl Disk {
-    fn new() -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            println!("SKIPPED: loop mounts need root");
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let image = folder.path().join("image");
-        std::fs::File::create(&image).unwrap().set_len(32 << 20).unwrap();
-        run("mkfs.ext4", &["-q", "-F", "-m", "0", image.to_str().unwrap()]);
-        let device = run("losetup", &["--find", "--show", image.to_str().unwrap()]);
-        std::fs::create_dir(folder.path().join("root")).unwrap();
-        let disk = Self { folder, device };
-        disk.mount();
-        Some(disk)
-    }
-
-    fn root(&self) -> PathBuf {
-        self.folder.path().join("root")
-    }
-
-    fn mount(&self) {
-        run("mount", &["-o", "noatime", &self.device, self.root().to_str().unwrap()]);
-    }
-
-    fn remount(&self, how: &str) {
-        run("mount", &["-o", &format!("remount,{how}"), self.root().to_str().unwrap()]);
-    }
-
-    /// As when a disk is pulled: the name goes although the daemon holds files.
-    fn unmount(&self) {
-        run("umount", &["-l", self.root().to_str().unwrap()]);
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").args(["-l".as_ref(), self.root().as_os_str()]).stderr(Stdio::null()).status();
-        let _ = Command::new("losetup").args(["-d", &self.device]).status();
-    }
-}
-
-fn run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
 #[test]
 fn an_unmounted_volume_is_noticed_never_written_beneath_and_taken_up_again() {
     let Some(disk) = Disk::new() else { return };
@@ -204,7 +146,7 @@ fn another_disk_in_its_place_is_refused() {
     // Exchanged while running, without any demand in the settings: still not our volume.
     let volume = open(&settings(&disk.root())).unwrap();
     disk.unmount();
-    run("mount", &[&other.device, disk.root().to_str().unwrap()]);
+    run("mount", &[other.device(), disk.root().to_str().unwrap()]);
     assert!(volume.check().unwrap_err().to_string().contains(&foreign));
 }
 

@@ -1,0 +1,137 @@
+//! What benches share: a minute of 2 Mb/s 1080p30 with AAC as 1 s segments, and this process's CPU time.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+use capstan::{
+    clock::{Clock, Utc90k},
+    config,
+    ids::{Epoch, SegmentKey},
+    media::mpegts,
+    merge::{
+        chunk::{ChunkSpec, ChunkWriter, Fragment, TrackRun},
+        lay::PlannedRun,
+        timeline::{Input, Laid, Output, Timeline},
+    },
+    storage::volume::Volume,
+};
+
+/// 2026-11-20T03:50:00Z.
+pub const START: Utc90k = Utc90k::from_seconds(1_795_146_600);
+
+/// Encodes 10 s and repeats it: 60 segments in `folder`, oldest first.
+pub fn minute(folder: &Path) -> Vec<PathBuf> {
+    std::fs::create_dir_all(folder).unwrap();
+    let source = folder.join("10s.ts");
+    run(&format!(
+        "-f lavfi -i testsrc2=size=1920x1080:rate=30:duration=10 -f lavfi -i sine=frequency=440:sample_rate=48000:duration=10 \
+         -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 30 -b:v 2M -minrate 2M -maxrate 2M \
+         -bufsize 1M -x264-params nal-hrd=cbr:scenecut=0 -c:a aac -b:a 128k {}",
+        source.display()
+    ));
+    let pattern = folder.join("segment_1_%09d.ts");
+    run(&format!(
+        "-stream_loop 5 -i {} -c copy -f segment -segment_time 1 -segment_format mpegts {}",
+        source.display(),
+        pattern.display()
+    ));
+    std::fs::remove_file(source).unwrap();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.truncate(60);
+    files
+}
+
+/// Runs FFmpeg and returns the CPU time it says it took.
+pub fn run(arguments: &str) -> Duration {
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-hide_banner", "-benchmark", "-y"])
+        .args(arguments.split_whitespace())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ffmpeg {arguments}\n{said}");
+    let seconds = said.rsplit("bench: ").find(|line| line.starts_with("utime=")).map(|line| {
+        let times = line.split_whitespace().take(2).filter_map(|field| field.split('=').nth(1));
+        times.filter_map(|text| text.trim_end_matches('s').parse::<f64>().ok()).sum::<f64>()
+    });
+    Duration::from_secs_f64(seconds.unwrap())
+}
+
+/// A volume below `folder`.
+pub fn volume(folder: &Path) -> Arc<Volume> {
+    let storage = config::Storage { root: folder.join("archive"), ..config::Storage::default() };
+    Volume::open(&storage, &Clock::system()).unwrap()
+}
+
+/// Everything the merger does to a minute but deciding when: read, demux, lay, append, commit.
+pub fn merge(volume: &Arc<Volume>, files: &[PathBuf]) -> (ChunkWriter, u64) {
+    let mut writer = None;
+    let mut timeline = Timeline::new(600);
+    let mut last = None;
+    for (number, file) in files.iter().enumerate() {
+        let ts = std::fs::read(file).unwrap();
+        let segment = mpegts::demux(&ts, None).unwrap();
+        let key = SegmentKey { epoch: Epoch(1), number: number as u64 };
+        let arrived = Utc90k::from_seconds(START.as_seconds() + number as i64 + 1);
+        for output in timeline.push(Input { key, arrived, lead_90k: 0, segment }, &|_| false) {
+            match output {
+                Output::Open(opening) => {
+                    let spec = ChunkSpec {
+                        device: "bench".parse().unwrap(),
+                        start: opening.start,
+                        generation: 0,
+                        video: opening.video,
+                        audio: opening.audio,
+                        fps: opening.fps,
+                    };
+                    writer = Some(ChunkWriter::create(Arc::clone(volume), spec).unwrap());
+                }
+                Output::Append(laid) => last = Some(append(writer.as_mut().unwrap(), &laid)),
+            }
+        }
+    }
+    let mut writer = writer.unwrap();
+    if let Some(laid) = timeline.flush() {
+        last = Some(append(&mut writer, &laid));
+    }
+    let committed = writer.commit(last.unwrap()).unwrap();
+    (writer, committed.media_bytes)
+}
+
+fn append(writer: &mut ChunkWriter, laid: &Laid) -> capstan::merge::chunk::MarkInfo {
+    for planned in &laid.fragments {
+        let fragment = Fragment {
+            video: planned.video.as_ref().map(|run| track(run, &laid.video_es)),
+            audio: planned.audio.as_ref().map(|run| track(run, &laid.audio_es)),
+        };
+        writer.append(&fragment).unwrap();
+    }
+    laid.mark
+}
+
+fn track<'a>(run: &'a PlannedRun, es: &'a [u8]) -> TrackRun<'a> {
+    TrackRun { base: run.base, samples: &run.samples, es }
+}
+
+/// CPU time of this process so far, all threads, kernel included.
+pub fn cpu() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+pub fn median(mut values: Vec<Duration>) -> Duration {
+    values.sort();
+    values[values.len() / 2]
+}
+
+/// Where to measure: RAM, to see the work alone, and the temporary folder, which is what this machine calls a disk.
+pub fn folders() -> Vec<(&'static str, tempfile::TempDir)> {
+    let shm = Path::new("/dev/shm").is_dir().then(|| ("RAM", tempfile::tempdir_in("/dev/shm").unwrap()));
+    shm.into_iter().chain([("disk", tempfile::tempdir().unwrap())]).collect()
+}

@@ -1,0 +1,23 @@
+//! `capstan check`: the settings as they take effect, without secrets, so that the output may be shown around.
+
+use std::process::ExitCode;
+
+use super::say;
+use crate::{
+    config::{Settings, Source, redact},
+    error::{Error, Kind, Result},
+};
+
+/// The settings are valid already: loading them said so.
+pub fn run(mut settings: Settings) -> Result<ExitCode> {
+    for camera in &mut settings.camera {
+        match &mut camera.source {
+            Source::Rtsp(rtsp) => rtsp.url = redact(&rtsp.url),
+            Source::Http(http) => http.url = redact(&http.url),
+            _ => {}
+        }
+    }
+    let text = toml::to_string(&settings).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    say(text);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,156 @@
+//! Runs one device: builds its stages, restarts what fails, publishes its status, stops it in the order of the data.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
+use slog::{info, warn};
+
+use super::{Device, DeviceState, Reading};
+use crate::{
+    archive::ArchiverActor,
+    capture::{CaptureState, FfmpegActor},
+    merge::merger_actor::{FinalCommit, MergerActor},
+    supervisor::{Birth, ChildSpec, Finish, Keeper, Scope, Slot},
+};
+
+const TICK: Duration = Duration::from_secs(1);
+/// FFmpeg gets `q`, then SIGINT, then SIGKILL within this.
+const FFMPEG_STOP_LIMIT: Duration = Duration::from_millis(3_500);
+/// The final commit: reading what waits in hot, one append, one fdatasync. What is late is merged at the next start.
+const COMMIT_STOP_LIMIT: Duration = Duration::from_millis(4_000);
+/// Both, in turn. An orderly stop of the daemon has 10 s.
+const STOP_LIMIT: Duration = Duration::from_millis(8_000);
+
+/// The root of one device's tree, on an arbiter of its own.
+pub struct DeviceActor {
+    device: Arc<Device>,
+    scope: Scope,
+    /// In the order of the data; empty when the device is disabled.
+    stages: Option<Stages>,
+}
+
+struct Stages {
+    ffmpeg: Keeper,
+    archiver: Keeper,
+    merger: Keeper,
+}
+
+/// How the supervisor makes and keeps the device.
+pub fn spec(device: &Arc<Device>) -> ChildSpec<DeviceActor> {
+    let name = tree_name(device);
+    let device = device.clone();
+    ChildSpec::new(&name, &Slot::new(), move |birth| DeviceActor::new(device.clone(), birth)).finish_within(STOP_LIMIT)
+}
+
+fn tree_name(device: &Device) -> String {
+    format!("device/{}", device.id)
+}
+
+impl DeviceActor {
+    fn new(device: Arc<Device>, birth: Birth) -> Self {
+        Self { device, scope: birth.scope, stages: None }
+    }
+
+    fn start_stages(&self) -> Stages {
+        let device = &self.device;
+        Stages {
+            ffmpeg: self.scope.start(ffmpeg_spec(device)),
+            archiver: self.scope.start(archiver_spec(device)),
+            merger: self.scope.start(merger_spec(device)),
+        }
+    }
+
+    fn publish_status(&self) {
+        let device = &self.device;
+        let before = device.status.load();
+        let now = before.next(&self.read(), device.clock.wall());
+        if now.state != before.state {
+            let (from, to) = (before.state.name(), now.state.name());
+            let reason = now.reason.as_deref().unwrap_or("");
+            match now.state {
+                DeviceState::Online | DeviceState::Starting | DeviceState::Disabled => {
+                    info!(device.log, "device status"; "from" => from, "to" => to);
+                }
+                _ => warn!(device.log, "device status"; "from" => from, "to" => to, "reason" => reason),
+            }
+        }
+        let up = matches!(now.state, DeviceState::Online | DeviceState::Degraded);
+        device.metrics.up.set(i64::from(up));
+        device.status.store(Arc::new(now));
+    }
+
+    fn read(&self) -> Reading {
+        let device = &self.device;
+        let (capture, merge) = (device.capture_status.load(), device.merge.cell.status());
+        Reading {
+            enabled: device.camera.enabled,
+            capture: match capture.state {
+                CaptureState::Starting => DeviceState::Starting,
+                CaptureState::Online => DeviceState::Online,
+                CaptureState::Offline => DeviceState::Offline,
+                CaptureState::Failed => DeviceState::Failed,
+            },
+            capture_reason: capture.reason.as_ref().map(ToString::to_string),
+            actors_failed: self.scope.ground().board.has_failed(&tree_name(device)),
+            losing: device.hot.status().losing,
+            commit_failures: merge.failures,
+            commit_error: merge.error.clone(),
+            volume_ok: device.volume.is_ok(),
+        }
+    }
+}
+
+impl Actor for DeviceActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.device.camera.enabled {
+            self.stages = Some(self.start_stages());
+        }
+        self.publish_status();
+        ctx.run_interval(TICK, |actor, _| actor.publish_status());
+    }
+}
+
+/// First the source runs dry, then what it left is committed.
+impl Handler<Finish> for DeviceActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Finish, _: &mut Self::Context) -> Self::Result {
+        let Some(stages) = self.stages.take() else { return Box::pin(std::future::ready(())) };
+        let device = self.device.clone();
+        Box::pin(async move {
+            stages.ffmpeg.stop().await;
+            // FFmpeg's last segment may be in place before its event was read.
+            let hot = device.hot.clone();
+            if let Ok(Err(error)) = actix_rt::task::spawn_blocking(move || hot.rescan()).await {
+                warn!(device.log, "hot cannot be scanned"; "error" => %error);
+            }
+            match device.merger.send(FinalCommit, COMMIT_STOP_LIMIT).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => warn!(device.log, "no final commit, footage waits in hot"; "error" => %error),
+                Err(error) => warn!(device.log, "no final commit, footage waits in hot"; "error" => %error),
+            }
+            stages.merger.stop().await;
+            stages.archiver.stop().await;
+        })
+    }
+}
+
+fn ffmpeg_spec(device: &Arc<Device>) -> ChildSpec<FfmpegActor> {
+    let device = device.clone();
+    ChildSpec::new("ffmpeg", &device.ffmpeg.clone(), move |birth| FfmpegActor::new(device.capture.clone(), birth.token))
+        .finish_within(FFMPEG_STOP_LIMIT)
+}
+
+fn archiver_spec(device: &Arc<Device>) -> ChildSpec<ArchiverActor> {
+    let device = device.clone();
+    ChildSpec::new("archiver", &device.archiver.clone(), move |_| {
+        ArchiverActor::new(device.hot.clone(), device.clock.clone(), &device.log)
+    })
+}
+
+fn merger_spec(device: &Arc<Device>) -> ChildSpec<MergerActor> {
+    let device = device.clone();
+    ChildSpec::new("merger", &device.merger.clone(), move |_| MergerActor::new(device.merge.clone()))
+}

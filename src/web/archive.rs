@@ -1,0 +1,289 @@
+//! What `capstan archive list|verify|repair` does with the files, inside the daemon or, under the root's lock, without.
+
+use std::{
+    fs,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Utc90k,
+    error::{Kind, Result},
+    ids::DeviceId,
+    media::mp4::{self, MarkInfo, identity::HEAD_READ},
+    merge::{
+        chunk::SealedChunk,
+        recover::{Recovered, recover, repair_file, verify_file},
+    },
+    storage::{
+        ChunkEntry, DeviceIndex, Place, Volume,
+        inventory::{SetAside, devices, quarantine, scan_device},
+        layout::{ChunkKey, HotKind, HotLayout, RingSlot, parse_hot_name},
+    },
+};
+
+/// One file of the archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveRow {
+    pub device: DeviceId,
+    /// Relative to the root.
+    pub path: PathBuf,
+    pub state: RowState,
+    /// RFC 3339; None where the file does not tell.
+    #[serde(default)]
+    pub start: Option<String>,
+    #[serde(default)]
+    pub end: Option<String>,
+    pub bytes: u64,
+    #[serde(default)]
+    pub codecs: String,
+    #[serde(default)]
+    pub gaps: u32,
+    /// What is wrong with it; only a verification reads the whole file.
+    #[serde(default)]
+    pub problems: Vec<String>,
+    /// What a repair did.
+    #[serde(default)]
+    pub done: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowState {
+    /// Finished, in its place of the ring.
+    Sealed,
+    /// The daemon appends to it, or is about to move it into the ring.
+    Open,
+    /// Left by a daemon that was killed; the next start continues or seals it.
+    Unfinished,
+    /// In a chunk's place but not listed as one.
+    Damaged,
+}
+
+/// The archive as one process holds it.
+pub struct Archive<'a> {
+    pub volume: &'a Arc<Volume>,
+    /// To know what still waits in hot for an unfinished chunk.
+    pub hot: &'a HotLayout,
+    /// The index of a device that this process records; None for all others.
+    pub index: &'a dyn Fn(&DeviceId) -> Option<Arc<DeviceIndex>>,
+}
+
+/// What to do with the files of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    List,
+    Verify,
+    Repair,
+}
+
+impl Archive<'_> {
+    /// Works through one device, or through all that have a folder on the volume.
+    pub fn run(&self, work: Work, device: Option<&DeviceId>) -> Result<Vec<ArchiveRow>> {
+        let devices = match device {
+            Some(device) => vec![device.clone()],
+            None => devices(self.volume)?,
+        };
+        let mut rows = Vec::new();
+        for device in &devices {
+            rows.extend(match work {
+                Work::List => self.list(device)?,
+                Work::Verify => self.verify(device)?,
+                Work::Repair => self.repair(device)?,
+            });
+        }
+        Ok(rows)
+    }
+
+    /// One 4 KiB read per file.
+    fn list(&self, device: &DeviceId) -> Result<Vec<ArchiveRow>> {
+        let scanned = scan_device(self.volume, device)?;
+        let mut rows: Vec<ArchiveRow> = scanned.chunks.iter().map(|chunk| self.row(device, chunk)).collect();
+        let index = (self.index)(device);
+        for key in scanned.in_temp {
+            rows.push(match index.as_ref().and_then(|index| index.get(&key)) {
+                // Moved into the ring since the scan: listed there, or not yet; it is whole in any case.
+                Some(chunk) => self.row(device, &chunk),
+                None => self.unfinished(device, key),
+            });
+        }
+        rows.extend(
+            scanned
+                .set_aside
+                .into_iter()
+                .map(|bad| ArchiveRow { problems: vec![bad.why], ..self.bare(device, bad.path, RowState::Damaged) }),
+        );
+        rows.sort_by(|a, b| (&a.start, &a.path).cmp(&(&b.start, &b.path)));
+        rows.dedup_by(|a, b| a.path == b.path);
+        Ok(rows)
+    }
+
+    /// The same after reading every byte of what nobody appends to.
+    fn verify(&self, device: &DeviceId) -> Result<Vec<ArchiveRow>> {
+        let mut rows = self.list(device)?;
+        for row in rows.iter_mut().filter(|row| matches!(row.state, RowState::Sealed | RowState::Unfinished)) {
+            match verify_file(self.volume, &row.path) {
+                Ok(verdict) => row.problems = verdict.problems,
+                // The cleaner was faster.
+                Err(error) if error.kind == Kind::NotFound => {}
+                Err(error) => row.problems.push(error.to_string()),
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Verifies, then mends: damaged chunks are rebuilt in place from what is whole, or set aside when nothing is;
+    /// unfinished ones are sealed. Rows without `done` were left alone.
+    fn repair(&self, device: &DeviceId) -> Result<Vec<ArchiveRow>> {
+        let mut rows = self.verify(device)?;
+        for row in &mut rows {
+            if row.state == RowState::Damaged || (row.state == RowState::Sealed && !row.problems.is_empty()) {
+                row.done = Some(self.mend(device, &row.path));
+            }
+        }
+        if rows.iter().any(|row| row.state == RowState::Unfinished) {
+            self.finish(device, &mut rows)?;
+        }
+        Ok(rows)
+    }
+
+    fn mend(&self, device: &DeviceId, path: &Path) -> String {
+        let index = (self.index)(device);
+        match repair_file(self.volume, path) {
+            Ok(Recovered::Sealed(chunk)) => {
+                if let (Some(index), Some(place)) = (&index, place_of(path)) {
+                    index.put(entry_of(&chunk, place));
+                }
+                "repaired".into()
+            }
+            Ok(Recovered::Deleted(_)) => {
+                unlist(index.as_deref(), path);
+                "deleted: it held no whole fragment".into()
+            }
+            Ok(Recovered::Quarantined { path: new, .. }) => {
+                unlist(index.as_deref(), path);
+                format!("set aside at {}", new.display())
+            }
+            Ok(Recovered::Open(_)) => "recovered".into(),
+            Err(error) if error.kind == Kind::Corrupt => {
+                // From the cleaner and the hand-over, which may be about to use the same place.
+                let _ring = index.as_ref().map(|index| index.hold_ring());
+                let bad = SetAside { path: path.to_owned(), why: error.message, corrupt: true };
+                unlist(index.as_deref(), path);
+                match quarantine(self.volume, device, &[bad]) {
+                    Ok(moved) => match moved.first() {
+                        Some(new) => format!("set aside at {}", new.display()),
+                        None => "left alone".into(),
+                    },
+                    Err(error) => format!("cannot be set aside: {error}"),
+                }
+            }
+            Err(error) => format!("cannot be repaired: {error}"),
+        }
+    }
+
+    /// Seals what a killed daemon left. The next start moves it into the ring.
+    fn finish(&self, device: &DeviceId, rows: &mut [ArchiveRow]) -> Result<()> {
+        let waiting = self.waiting(device);
+        let still_in_hot = |mark: Option<&MarkInfo>| waiting.iter().any(|key| mark.is_none_or(|mark| *key > mark.last));
+        for outcome in recover(self.volume, device, &still_in_hot)? {
+            let (path, done) = match outcome {
+                Ok(Recovered::Open(writer)) => {
+                    let path = writer.path().clone();
+                    (path, writer.seal().map_or_else(|error| format!("cannot be sealed: {error}"), |_| "sealed".into()))
+                }
+                Ok(Recovered::Sealed(chunk)) => (chunk.path, "sealed".into()),
+                Ok(Recovered::Deleted(path)) => (path, "deleted: it held no whole fragment".into()),
+                Ok(Recovered::Quarantined { path, why }) => (path.clone(), format!("set aside: {why}")),
+                Err(error) => (error.path.clone().unwrap_or_default().into(), format!("cannot be read: {error}")),
+            };
+            // Set aside, it has another path; outcomes come in the order of the rows.
+            let unfinished = |row: &&mut ArchiveRow| row.state == RowState::Unfinished && row.done.is_none();
+            let row = match rows.iter().position(|row| row.path == path) {
+                Some(at) => rows.get_mut(at),
+                None => rows.iter_mut().find(unfinished),
+            };
+            if let Some(row) = row {
+                row.done = Some(done);
+            }
+        }
+        Ok(())
+    }
+
+    fn waiting(&self, device: &DeviceId) -> Vec<crate::ids::SegmentKey> {
+        let entries = fs::read_dir(self.hot.folder(device, HotKind::Segment)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| parse_hot_name(HotKind::Segment, entry.file_name().to_str()?)).collect()
+    }
+
+    fn row(&self, device: &DeviceId, chunk: &ChunkEntry) -> ArchiveRow {
+        let state = if matches!(chunk.place, Place::Ring(_)) { RowState::Sealed } else { RowState::Open };
+        ArchiveRow {
+            start: Some(chunk.start.rfc3339()),
+            end: Some(chunk.end.rfc3339()),
+            bytes: chunk.bytes,
+            codecs: chunk.codecs.clone(),
+            gaps: chunk.gaps,
+            ..self.bare(device, chunk.path(self.volume.layout(), device), state)
+        }
+    }
+
+    fn unfinished(&self, device: &DeviceId, key: ChunkKey) -> ArchiveRow {
+        let path = self.volume.layout().open_chunk(device, key);
+        let mut head = [0; HEAD_READ];
+        let read = self.volume.open_read(&path).ok().and_then(|file| file.read_at(&mut head, 0).ok());
+        let meta = head.get(..read.unwrap_or(0)).and_then(mp4::head);
+        let sealed = meta.as_ref().and_then(|meta| meta.sealed);
+        ArchiveRow {
+            start: Some(Utc90k::from_ms(key.start_ms).rfc3339()),
+            end: sealed.map(|sealed| sealed.end.rfc3339()),
+            gaps: sealed.map_or(0, |sealed| sealed.gaps),
+            codecs: meta.map(|meta| meta.codecs).unwrap_or_default(),
+            ..self.bare(device, path, RowState::Unfinished)
+        }
+    }
+
+    fn bare(&self, device: &DeviceId, path: PathBuf, state: RowState) -> ArchiveRow {
+        ArchiveRow {
+            bytes: self.volume.metadata(&path).map_or(0, |meta| meta.bytes),
+            device: device.clone(),
+            path,
+            state,
+            start: None,
+            end: None,
+            codecs: String::new(),
+            gaps: 0,
+            problems: Vec::new(),
+            done: None,
+        }
+    }
+}
+
+fn place_of(path: &Path) -> Option<Place> {
+    let hour = path.parent()?.file_name()?.to_str()?;
+    RingSlot::parse(hour, path.file_name()?.to_str()?).map(Place::Ring)
+}
+
+/// What is gone must not be offered: takes the chunk of that place out of the index.
+fn unlist(index: Option<&DeviceIndex>, path: &Path) {
+    if let (Some(index), Some(Place::Ring(slot))) = (index, place_of(path))
+        && let Some(chunk) = index.at_slot(slot)
+    {
+        index.remove(&chunk.key);
+    }
+}
+
+fn entry_of(chunk: &SealedChunk, place: Place) -> ChunkEntry {
+    ChunkEntry {
+        key: chunk.key(),
+        place,
+        start: chunk.meta.start,
+        end: chunk.sealed.end,
+        bytes: chunk.bytes,
+        codecs: chunk.meta.codecs.clone(),
+        gaps: chunk.sealed.gaps,
+        sealed: true,
+    }
+}

@@ -1,0 +1,11 @@
+//! Chunks as a whole: they play while they grow and when sealed, and no damage costs more than what was not committed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod failing_disk;
+#[path = "../../fuzz/shared/mp4_folded.rs"]
+mod mp4_folded;
+mod playing;
+mod seeds;
+mod support;
+mod torn;
