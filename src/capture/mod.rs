@@ -16,6 +16,7 @@ mod probing;
 mod process;
 mod replay;
 mod source;
+mod spawner;
 mod state;
 mod status;
 mod watcher;
@@ -23,8 +24,9 @@ mod watcher;
 pub use command::{Attempt, FfmpegCommand};
 pub use encoder::{Capabilities, Encoder, Probed};
 pub use ffmpeg_actor::{CaptureParts, FfmpegActor};
-pub use process::{ChildExit, ProcessCell, Progress, Running, Spawner};
+pub use process::{ChildExit, ProcessCell, Progress, Running};
 pub use source::{AudioStream, Reason, SourceProbe, VideoStream};
+pub use spawner::Spawner;
 pub use status::{CaptureState, CaptureStatus, LastWords};
 pub use watcher::Watcher;
 

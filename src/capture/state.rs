@@ -29,7 +29,7 @@ const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
 const BACK_OFF_CAP: Duration = Duration::from_secs(2);
 
 /// What the actor sees at each tick.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Seen {
     /// The present run, if any was ever started.
     pub child: Option<Child>,
@@ -37,7 +37,7 @@ pub(super) struct Seen {
     pub segments: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Child {
     pub epoch: Epoch,
     pub progress: Progress,
@@ -175,11 +175,12 @@ impl State {
                 self.phase = Phase::Ending(run);
                 vec![Effect::Quit]
             }
-            Phase::Resting { .. } => {
+            // What is being made ready is dropped when it is.
+            Phase::Resting { .. } | Phase::Preparing => {
                 self.phase = Phase::Done;
                 Vec::new()
             }
-            Phase::Preparing | Phase::Ending(_) | Phase::Done => Vec::new(),
+            Phase::Ending(_) | Phase::Done => Vec::new(),
         }
     }
 
@@ -389,3 +390,7 @@ impl Run {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;
