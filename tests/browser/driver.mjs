@@ -129,7 +129,7 @@ const actions = {
   },
 
   async report() {
-    return { problems: problems.splice(0), requests: requests.map(({ url, at, sequence }) => ({ url, at, sequence })) };
+    return { problems, requests: requests.map(({ url, at, sequence }) => ({ url, at, sequence })) };
   },
 
   async screenshot({ path }) {
