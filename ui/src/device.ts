@@ -73,6 +73,9 @@ export class DeviceView {
 
   /** The daemon does not answer: asking for pictures would only fail until it does. */
   away(): void {
+    setText(this.pill, "unknown");
+    this.pill.className = "pill";
+    this.growing.hidden = true;
     this.player.setReady(false, "The daemon does not answer.");
   }
 

@@ -44,6 +44,8 @@ async function refreshState(): Promise<void> {
     setText(summary, "The daemon does not answer.");
     document.body.classList.add("away");
     for (const view of views.values()) view.away();
+    setText(health, "No answer");
+    health.className = "bad";
     throw error;
   }
   document.body.classList.remove("away");
