@@ -21,7 +21,7 @@ const START_GRACE: Duration = Duration::from_secs(15);
 /// Segments end at key frames, and a copied stream may have one in 10 s only.
 const SEGMENT_GRACE: Duration = Duration::from_secs(15);
 /// Offline must be told within 5 s; a quick restart in between is not worth telling.
-const OFFLINE_AFTER: Duration = Duration::from_millis(4000);
+const OFFLINE_AFTER: Duration = Duration::from_millis(3500);
 /// A run that lasted so long was a good one: the next start is not delayed.
 const GOOD_RUN: Duration = Duration::from_secs(10);
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
