@@ -6,7 +6,7 @@ cargo fmt --all --check
 cargo clippy --locked --all-targets -- -D warnings
 cargo test --locked --quiet --test architecture
 scripts/lint_units.sh
-if command -v shellcheck >/dev/null 2>&1; then shellcheck scripts/*.sh .ci/run; else echo "lint: no shellcheck here"; fi
+if command -v shellcheck >/dev/null 2>&1; then shellcheck scripts/*.sh tests/lab/*.sh .ci/run; else echo "lint: no shellcheck here"; fi
 if command -v typos >/dev/null 2>&1; then typos; else echo "lint: no typos here (pip install typos)"; fi
 if cargo deny --version >/dev/null 2>&1; then
     cargo deny --all-features check bans licenses sources

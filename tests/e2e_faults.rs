@@ -73,7 +73,7 @@ fn a_full_disk_is_waited_for_in_ram() {
     let _turn = Turn::wait();
     let Some(disk_of_own) = loop_disk("a_full_disk_is_waited_for_in_ram", 128) else { return };
     let (daemon, kept) = recording_on(disk_of_own);
-    let filler = disk(&daemon).fill(0);
+    let filler = disk(&daemon).fill();
     assert_captures_on(&daemon, 8);
     fs::remove_file(filler).unwrap();
     assert_nothing_lost(daemon, kept);
@@ -133,7 +133,7 @@ fn a_power_cut_costs_at_most_what_was_not_committed() {
 
     // Playable as it lies there, before any repair.
     let recorded: Vec<_> = daemon.chunks(DEVICE).iter().flat_map(|chunk| media::frame_hashes(chunk)).collect();
-    assert_eq!(recorded, captured[..recorded.len().min(captured.len())], "a prefix of what was captured");
+    media::assert_same(&recorded, &captured[..recorded.len().min(captured.len())], "a prefix of what was captured");
     let frames_promised = (promised * 24.0) as usize - 1;
     assert!(recorded.len() >= frames_promised, "{} frames of {frames_promised} promised", recorded.len());
 
@@ -142,6 +142,6 @@ fn a_power_cut_costs_at_most_what_was_not_committed() {
     let (status, _) = daemon.stop();
     assert_eq!(status.code(), Some(0), "{}", daemon.log());
     let after: Vec<_> = daemon.chunks(DEVICE).iter().flat_map(|chunk| media::frame_hashes(chunk)).collect();
-    assert_eq!(after[..recorded.len()], recorded, "recovery keeps every frame");
+    media::assert_same(&after[..recorded.len().min(after.len())], &recorded, "recovery keeps every frame");
     assert!(after.len() > recorded.len(), "and recording goes on behind it");
 }

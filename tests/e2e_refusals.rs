@@ -143,6 +143,9 @@ fn a_sick_device_is_named_and_disturbs_nobody() {
 fn a_missing_ffmpeg_is_named_and_the_daemon_serves() {
     let setup = Setup::new().set("ffmpeg.path", "/nowhere/ffmpeg").camera("cam", PATTERN);
     let daemon = TestDaemon::start(setup);
-    until("the reason is told", 20, || daemon.json("/api/host/state").to_string().contains("/nowhere/ffmpeg"));
+    until("the device is failed", 20, || daemon.device_status("cam") == "failed");
+    assert!(daemon.json("/api/host/state").to_string().contains("missing_ffmpeg"));
+    let health = daemon.get("/api/host/health");
+    assert!(health.status == 503 && health.text().contains("/nowhere/ffmpeg"), "{}", health.text());
     assert_eq!(daemon.get("/healthz").status, 200);
 }

@@ -9,8 +9,8 @@ use crate::config::Settings;
 
 use super::{
     command,
-    process::{Look, Spawner},
     source::Reason,
+    spawner::{Look, Spawner},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use crate::{
 use super::{
     command::{self, Attempt, FfmpegCommand},
     encoder::Capabilities,
-    process::{Look, Spawner},
     source::{Reason, SourceProbe, reason},
+    spawner::{Look, Spawner},
 };
 
 /// The look needs one connection and about a second of media; a source that takes longer is tried again.

@@ -276,3 +276,52 @@ fn shift_stamp(field: &mut [u8], by_90k: i64) {
         *place = byte as u8;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// PES header of video with PTS and DTS, and a PCR; times as ISO/IEC 13818-1 2.4.3.5 and 2.4.3.7 lay them out.
+    fn packet(time_90k: i64) -> Vec<u8> {
+        let mut packet = vec![0x47, 0x41, 0x00, 0x30, 7, 0x10, 0, 0, 0, 0, 0x7e, 0xab];
+        packet.extend([0, 0, 1, 0xe0, 0, 0, 0x80, 0xc0, 10, 0x31, 0, 1, 0, 1, 0x11, 0, 1, 0, 1]);
+        packet.resize(188, 0xff);
+        shift_times(&mut packet, time_90k);
+        packet
+    }
+
+    fn stamp(bytes: &[u8]) -> i64 {
+        let [a, b, c, d, e] = bytes.try_into().unwrap();
+        let bits = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
+        ((bits >> 33 & 7) << 30 | (bits >> 17 & 0x7fff) << 15 | (bits >> 1 & 0x7fff)) as i64
+    }
+
+    #[test]
+    fn times_move_together_and_wrap() {
+        let check = |by: i64, expected: i64| {
+            let moved = packet(by);
+            let pcr = i64::from(u32::from_be_bytes([moved[6], moved[7], moved[8], moved[9]])) << 1
+                | i64::from(moved[10] >> 7);
+            assert_eq!((pcr, stamp(&moved[21..26]), stamp(&moved[26..31])), (expected, expected, expected), "{by}");
+            // Markers, reserved bits and the extension of the PCR are as before.
+            assert_eq!((moved[10] & 0x7f, moved[11], moved[21] >> 4, moved[26] >> 4), (0x7e, 0xab, 3, 1));
+            assert!([21, 23, 25, 26, 28, 30].iter().all(|i| moved[*i] & 1 == 1));
+        };
+        check(0, 0);
+        check(90_000, 90_000);
+        check((1 << 33) - 1, (1 << 33) - 1);
+        check((1 << 33) + 5, 5);
+        check(0x1_2345_6789, 0x1_2345_6789);
+    }
+
+    #[test]
+    fn what_is_no_transport_stream_stays_as_it_is() {
+        for bytes in [vec![0; 400], vec![0x47; 376], vec![0x47, 0x40]] {
+            let mut moved = bytes.clone();
+            shift_times(&mut moved, 12_345);
+            if bytes.first() != Some(&0x47) || bytes.len() < 188 {
+                assert_eq!(moved, bytes);
+            }
+        }
+    }
+}

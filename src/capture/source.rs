@@ -185,3 +185,71 @@ pub fn audio_is_missing(words: &[String]) -> bool {
 pub fn times_are_missing(words: &[String]) -> bool {
     words.iter().any(|line| line.contains("first pts and dts value must be set"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Last words of FFmpeg 5.1 as it said them.
+    #[test]
+    fn last_words_tell_the_reason() {
+        let check = |source: &str, words: &str, expected: Option<Reason>| {
+            let words: Vec<_> = words.lines().map(str::to_owned).collect();
+            assert_eq!(reason(&words, source), expected, "{words:?}");
+        };
+        check(
+            "rtsp",
+            "[tcp @ 0x55] Connection to tcp://10.0.0.2:554?timeout=0 failed: Connection refused\nrtsp://***@10.0.0.2/live: Connection refused",
+            Some(Reason::Refused),
+        );
+        check(
+            "rtsp",
+            "[rtsp @ 0x55] method DESCRIBE failed: 401 Unauthorized\nrtsp://10.0.0.2/live: Server returned 401 Unauthorized (authorization failed)",
+            Some(Reason::Unauthorized),
+        );
+        check(
+            "rtsp",
+            "[rtsp @ 0x55] method DESCRIBE failed: 404 Not Found\nrtsp://10.0.0.2/x: Server returned 404 Not Found",
+            Some(Reason::NotFound),
+        );
+        check("rtsp", "rtsp://10.0.0.2/live: Invalid data found when processing input", Some(Reason::NoFrames));
+        check(
+            "rtsp",
+            "[tcp @ 0x55] Failed to resolve hostname camera.lan: Name or service not known\nrtsp://camera.lan/: Input/output error",
+            Some(Reason::Unreachable),
+        );
+        check("rtsp", "rtsp://10.0.0.2/: Connection timed out", Some(Reason::Unreachable));
+        check("file", "file:/a.mp4: No such file or directory", Some(Reason::NotFound));
+        check(
+            "file",
+            "[mov,mp4 @ 0x55] moov atom not found\nfile:/a.mp4: Invalid data found when processing input",
+            Some(Reason::Unsupported),
+        );
+        check(
+            "v4l2",
+            "[video4linux2,v4l2 @ 0x55] Cannot open video device /dev/video9: No such file or directory",
+            Some(Reason::MissingDevice),
+        );
+        check("v4l2", "[video4linux2,v4l2 @ 0x55] ioctl(VIDIOC_STREAMON): Device or resource busy", Some(Reason::Busy));
+        check("screen", "[x11grab @ 0x55] Cannot open display :7654, error 1.", Some(Reason::MissingDevice));
+        check("test", "Unknown encoder 'h264_qsv'", Some(Reason::Encoder));
+        check("test", "", None);
+        check("test", "something new", None);
+    }
+
+    #[test]
+    fn streams_are_read_from_ffprobe() {
+        let json = br#"{"streams":[{"codec_name":"aac","codec_type":"audio","sample_rate":"48000","channels":2,"avg_frame_rate":"0/0"},
+            {"codec_name":"h264","codec_type":"video","width":640,"height":360,"has_b_frames":2,"avg_frame_rate":"0/0","r_frame_rate":"30000/1001"}],
+            "format":{"format_name":"mov,mp4","duration":"5.3"}}"#;
+        let probe = SourceProbe::parse(json).unwrap();
+        let video = probe.video.clone().unwrap();
+        assert_eq!((video.codec.as_str(), video.width, video.has_b_frames), ("h264", 640, 2));
+        assert!((video.fps.unwrap() - 29.97).abs() < 0.01);
+        assert_eq!(probe.audio.clone().map(|audio| (audio.sample_rate, audio.channels)), Some((48_000, 2)));
+        assert!(probe.needs_pacing());
+        for nothing in [&b""[..], b"{}", b"{\"streams\":[]}", b"{\"streams\":[{\"codec_type\":\"audio\"}]}"] {
+            assert_eq!(SourceProbe::parse(nothing), None);
+        }
+    }
+}

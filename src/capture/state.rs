@@ -21,7 +21,7 @@ const START_GRACE: Duration = Duration::from_secs(15);
 /// Segments end at key frames, and a copied stream may have one in 10 s only.
 const SEGMENT_GRACE: Duration = Duration::from_secs(15);
 /// Offline must be told within 5 s; a quick restart in between is not worth telling.
-const OFFLINE_AFTER: Duration = Duration::from_millis(4000);
+const OFFLINE_AFTER: Duration = Duration::from_millis(3500);
 /// A run that lasted so long was a good one: the next start is not delayed.
 const GOOD_RUN: Duration = Duration::from_secs(10);
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
@@ -29,7 +29,7 @@ const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
 const BACK_OFF_CAP: Duration = Duration::from_secs(2);
 
 /// What the actor sees at each tick.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Seen {
     /// The present run, if any was ever started.
     pub child: Option<Child>,
@@ -37,7 +37,7 @@ pub(super) struct Seen {
     pub segments: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Child {
     pub epoch: Epoch,
     pub progress: Progress,
@@ -59,6 +59,8 @@ pub(super) enum Effect {
     },
     Kill(&'static str),
     Quit,
+    /// A run has its first segment: what the runs before it left half-written can go.
+    Sweep,
     /// The device came into another state.
     TellState {
         from: CaptureState,
@@ -117,7 +119,6 @@ pub(super) struct State {
     state: CaptureState,
     since: Utc90k,
     reason: Option<Reason>,
-    starts: u64,
     last_exit: Option<LastWords>,
 }
 
@@ -136,7 +137,6 @@ impl State {
             state: CaptureState::Starting,
             since: wall,
             reason: None,
-            starts: 0,
             last_exit: None,
         }
     }
@@ -152,7 +152,6 @@ impl State {
 
     /// A run was started.
     pub fn started(&mut self, epoch: Epoch, now: Mono) -> Vec<Effect> {
-        self.starts += 1;
         self.look = false;
         self.phase = Phase::Running(self.run(epoch, Progress::default(), now));
         if self.stopping { self.stop() } else { Vec::new() }
@@ -175,21 +174,17 @@ impl State {
                 self.phase = Phase::Ending(run);
                 vec![Effect::Quit]
             }
-            Phase::Resting { .. } => {
+            // What is being made ready is dropped when it is.
+            Phase::Resting { .. } | Phase::Preparing => {
                 self.phase = Phase::Done;
                 Vec::new()
             }
-            Phase::Preparing | Phase::Ending(_) | Phase::Done => Vec::new(),
+            Phase::Ending(_) | Phase::Done => Vec::new(),
         }
     }
 
     pub fn is_stopping(&self) -> bool {
         self.stopping
-    }
-
-    /// Runs started by this actor.
-    pub fn starts(&self) -> u64 {
-        self.starts
     }
 
     /// Nothing runs and nothing will.
@@ -214,7 +209,9 @@ impl State {
             Phase::Running(mut run) | Phase::Ending(mut run) => {
                 let ending = matches!(self.phase, Phase::Ending(_));
                 if arrived {
-                    run.segment = Some(now);
+                    if run.segment.replace(now).is_none() {
+                        effects.push(Effect::Sweep);
+                    }
                     self.alive = Some(now);
                 }
                 match seen.child.as_ref().filter(|child| child.epoch == run.epoch) {
@@ -355,7 +352,7 @@ impl State {
         Some(Effect::TellState { from, to, reason: self.reason })
     }
 
-    /// Fills in what the state knows; the actor adds pid and progress.
+    /// What the state knows; the actor adds pid and restarts.
     pub fn status(&self, now: Mono) -> super::CaptureStatus {
         let run = match self.phase {
             Phase::Running(run) | Phase::Ending(run) => Some(run),
@@ -367,7 +364,7 @@ impl State {
             reason: if self.state == CaptureState::Online { None } else { self.reason },
             epoch: run.map(|run| run.epoch),
             pid: None,
-            restarts: self.starts.saturating_sub(1),
+            restarts: 0,
             audio: self.attempt.audio,
             fps: run.map_or(0.0, |run| run.progress.fps),
             progress_age_seconds: run.map(|run| now.since(run.moved.unwrap_or(run.started)).as_secs_f64()),
@@ -389,3 +386,7 @@ impl Run {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

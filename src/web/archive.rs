@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,7 +13,7 @@ use crate::{
     clock::Utc90k,
     error::{Kind, Result},
     ids::DeviceId,
-    media::mp4::MarkInfo,
+    media::mp4::{self, MarkInfo, identity::HEAD_READ},
     merge::{
         chunk::SealedChunk,
         recover::{Recovered, recover, repair_file, verify_file},
@@ -158,13 +159,20 @@ impl Archive<'_> {
                 }
                 "repaired".into()
             }
-            Ok(Recovered::Deleted(_)) => "deleted: it held no whole fragment".into(),
-            Ok(Recovered::Quarantined { path, .. }) => format!("set aside at {}", path.display()),
+            Ok(Recovered::Deleted(_)) => {
+                unlist(index.as_deref(), path);
+                "deleted: it held no whole fragment".into()
+            }
+            Ok(Recovered::Quarantined { path: new, .. }) => {
+                unlist(index.as_deref(), path);
+                format!("set aside at {}", new.display())
+            }
             Ok(Recovered::Open(_)) => "recovered".into(),
             Err(error) if error.kind == Kind::Corrupt => {
                 // From the cleaner and the hand-over, which may be about to use the same place.
                 let _ring = index.as_ref().map(|index| index.hold_ring());
                 let bad = SetAside { path: path.to_owned(), why: error.message, corrupt: true };
+                unlist(index.as_deref(), path);
                 match quarantine(self.volume, device, &[bad]) {
                     Ok(moved) => match moved.first() {
                         Some(new) => format!("set aside at {}", new.display()),
@@ -224,8 +232,17 @@ impl Archive<'_> {
 
     fn unfinished(&self, device: &DeviceId, key: ChunkKey) -> ArchiveRow {
         let path = self.volume.layout().open_chunk(device, key);
-        let start = Some(Utc90k::from_ms(key.start_ms).rfc3339());
-        ArchiveRow { start, ..self.bare(device, path, RowState::Unfinished) }
+        let mut head = [0; HEAD_READ];
+        let read = self.volume.open_read(&path).ok().and_then(|file| file.read_at(&mut head, 0).ok());
+        let meta = head.get(..read.unwrap_or(0)).and_then(mp4::head);
+        let sealed = meta.as_ref().and_then(|meta| meta.sealed);
+        ArchiveRow {
+            start: Some(Utc90k::from_ms(key.start_ms).rfc3339()),
+            end: sealed.map(|sealed| sealed.end.rfc3339()),
+            gaps: sealed.map_or(0, |sealed| sealed.gaps),
+            codecs: meta.map(|meta| meta.codecs).unwrap_or_default(),
+            ..self.bare(device, path, RowState::Unfinished)
+        }
     }
 
     fn bare(&self, device: &DeviceId, path: PathBuf, state: RowState) -> ArchiveRow {
@@ -247,6 +264,15 @@ impl Archive<'_> {
 fn place_of(path: &Path) -> Option<Place> {
     let hour = path.parent()?.file_name()?.to_str()?;
     RingSlot::parse(hour, path.file_name()?.to_str()?).map(Place::Ring)
+}
+
+/// What is gone must not be offered: takes the chunk of that place out of the index.
+fn unlist(index: Option<&DeviceIndex>, path: &Path) {
+    if let (Some(index), Some(Place::Ring(slot))) = (index, place_of(path))
+        && let Some(chunk) = index.at_slot(slot)
+    {
+        index.remove(&chunk.key);
+    }
 }
 
 fn entry_of(chunk: &SealedChunk, place: Place) -> ChunkEntry {

@@ -4,7 +4,7 @@ use std::{
     io::Read,
     path::Path,
     process::{Command, Stdio},
-    sync::{Arc, mpsc},
+    sync::mpsc,
     thread,
     time::Duration,
 };
@@ -16,8 +16,9 @@ use super::{
 use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
     config::Settings,
-    storage::{ChunkEntry, HotLimits, HotStatus, tmpfs::hot_facts},
+    storage::{HotLimits, HotStatus, tmpfs::hot_facts},
     supervisor::NodeState,
+    telemetry::DeviceMetrics,
 };
 
 /// Everything about a running daemon. Asks file systems for their space: may block as long as they do.
@@ -85,23 +86,21 @@ fn device_facts(state: &WebState, device: &WebDevice) -> DeviceFacts {
         committed_age: chunks.iter().map(|chunk| chunk.end).max().map(|end| age(now, end)),
         oldest_chunk_age: device.index.oldest().map(|start| age(now, start)),
         hot_bytes: hot.bytes,
-        live_window_bytes: bytes_per_second(&hot, chunks.last()).saturating_mul(limits.segments as u64),
+        live_window_bytes: bytes_per_second(&hot, &device.metrics).saturating_mul(limits.segments as u64),
         quota_bytes: limits.device_bytes,
         commit: Duration::from_secs(state.settings.archive.commit_seconds.into()),
         window: Duration::from_secs(u64::from(state.settings.archive.window_hours) * 3600),
     }
 }
 
-/// The present bit rate: of the segments that wait when there are enough to tell, else of the newest chunk, to whose
-/// bytes TS adds about a tenth.
-fn bytes_per_second(hot: &HotStatus, newest: Option<&Arc<ChunkEntry>>) -> u64 {
+/// The bit rate: of the segments that wait when there are enough to tell, else of all that was committed since the
+/// start, to whose bytes TS adds about a tenth.
+fn bytes_per_second(hot: &HotStatus, metrics: &DeviceMetrics) -> u64 {
     if hot.waiting >= 5 {
         return hot.waiting_bytes / hot.waiting as u64;
     }
-    newest.map_or(0, |chunk| {
-        let seconds = ((chunk.end - chunk.start) / TICKS_PER_SECOND).max(1);
-        chunk.bytes / seconds.unsigned_abs() * 11 / 10
-    })
+    let seconds = metrics.committed_seconds.get();
+    if seconds < 5.0 { 0 } else { (metrics.media_bytes() as f64 * 1.1 / seconds) as u64 }
 }
 
 /// Zero for what lies in the future, as after the clock was set back.

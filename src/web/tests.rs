@@ -352,3 +352,11 @@ fn a_taken_port_is_named() {
     assert_eq!(error.kind, Kind::Conflict);
     assert!(error.to_string().contains(&address.to_string()), "{error}");
 }
+
+#[test]
+fn every_route_is_documented() {
+    let manual = include_str!("../../docs/api.md");
+    for entry in ROUTES {
+        assert!(manual.contains(&format!("`{}`", entry.path)), "{} is not in docs/api.md", entry.path);
+    }
+}

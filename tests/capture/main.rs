@@ -1,6 +1,6 @@
 //! Real FFmpeg under the capture actor: what every source yields, and what happens when something goes wrong.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
 mod rig;
 mod rtsp;
@@ -69,6 +69,34 @@ async fn a_test_picture_becomes_segments_and_pictures() {
             assert!(known, "{name} is left in hot");
         }
     }
+}
+
+/// What detectors will be tested with must be what it says: black is black, frozen is the same picture, clock and all.
+#[actix_rt::test]
+async fn the_timetable_of_a_test_picture_is_kept() {
+    let camera = "source = { kind = \"test\", freeze = [[1, 2]], black = [[3, 4]], period = 5 }";
+    let rig = Rig::start(camera, "");
+    rig.segments(10, 1).await;
+    let of_spell = |from: u64, to: u64| {
+        let inside = |path: &std::path::PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let key = parse_hot_name(HotKind::Picture(PictureKind::Thumbnail), name).unwrap();
+            (from..to).contains(&key.number)
+        };
+        let pictures = rig.pictures(PictureKind::Thumbnail);
+        pictures.iter().filter(|path| inside(path)).map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>()
+    };
+    let same = |pictures: &[Vec<u8>]| pictures.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    // Hundredths of a second; the timetable starts over after five.
+    for (from, to) in [(100, 200), (600, 700), (300, 400), (800, 900)] {
+        let pictures = of_spell(from, to);
+        assert_eq!((pictures.len(), same(&pictures)), (5, 4), "{from}");
+    }
+    let moving = of_spell(200, 300);
+    assert_eq!((moving.len(), same(&moving)), (5, 0));
+    // A black JPEG of this size takes next to nothing.
+    assert!(of_spell(300, 400)[0].len() * 3 < moving[0].len());
+    rig.stop().await;
 }
 
 /// A copy of the stream makes pictures from key frames: each must carry the time of a key frame of the TS.
@@ -186,7 +214,7 @@ async fn fifty_kills_leave_no_zombie() {
 
 #[actix_rt::test]
 async fn what_is_wrong_with_a_source_is_named() {
-    let camera = rtsp::Camera::start(rtsp::Film::new(&film(0), false));
+    let camera = rtsp::Camera::start(rtsp::Film::new(&film(0), ""));
     let check = async |camera: &str, more: &str, reason, state| {
         let rig = Rig::start(camera, more);
         wait_for(&format!("{camera}: {reason:?}"), || rig.status().reason == Some(reason)).await;
@@ -232,7 +260,7 @@ fn rtsp_copy(camera: &rtsp::Camera) -> String {
 
 #[actix_rt::test]
 async fn a_camera_that_goes_and_comes_back() {
-    let camera = rtsp::Camera::start(rtsp::Film::new(&film(0), false));
+    let camera = rtsp::Camera::start(rtsp::Film::new(&film(0), ""));
     let rig = Rig::start(&rtsp_copy(&camera), "");
     let segments = rig.segments(3, 1).await;
     assert_eq!(demux(&segments[0]).video.unwrap().config.unwrap().codec, VideoCodec::H264);
@@ -243,7 +271,7 @@ async fn a_camera_that_goes_and_comes_back() {
     let told = wait_within(PATIENCE, "offline", &mut offline).await;
     assert_eq!(rig.status().reason, Some(Reason::Refused));
     let before = rig.hot.highest_epoch().map_or(0, |epoch| epoch.0);
-    let _camera = rtsp::Camera::start_at(address, rtsp::Film::new(&film(0), false));
+    let _camera = rtsp::Camera::start_at(address, rtsp::Film::new(&film(0), ""));
     let mut back = || rig.hot.highest_epoch().is_some_and(|epoch| epoch.0 > before);
     let returned = wait_within(PATIENCE, "segments again", &mut back).await;
     println!("offline told after {told:?}, segments again after {returned:?}");
@@ -254,7 +282,7 @@ async fn a_camera_that_goes_and_comes_back() {
 
 #[actix_rt::test]
 async fn rtsp_with_b_frames_is_copied() {
-    let camera = rtsp::Camera::start(rtsp::Film::new(&film(2), false));
+    let camera = rtsp::Camera::start(rtsp::Film::new(&film(2), ""));
     let rig = Rig::start(&rtsp_copy(&camera), "");
     let segments = rig.segments(4, 1).await;
     // The first pictures of a run have no time of their own in RTP; from the second segment on all is regular.
@@ -266,12 +294,15 @@ async fn rtsp_with_b_frames_is_copied() {
 
 #[actix_rt::test]
 async fn promised_sound_that_never_comes_holds_nothing_up() {
-    let camera = rtsp::Camera::start(rtsp::Film::new(&film(0), true));
-    let rig = Rig::start(&rtsp_copy(&camera), "");
-    let segments = rig.segments(3, 1).await;
-    check_segments(&segments[1..], 0.9..1.1, false);
-    println!("audio given up: {}", !rig.status().audio);
-    rig.stop().await;
+    for (mute, copied) in [(rtsp::MUTE_AAC, true), (rtsp::MUTE_ALAW, false)] {
+        let camera = rtsp::Camera::start(rtsp::Film::new(&film(0), mute));
+        let rig = Rig::start(&rtsp_copy(&camera), "");
+        let segments = rig.segments(3, 1).await;
+        check_segments(&segments[1..], 0.9..1.1, false);
+        // What is copied needs no decoder to have begun; what is encoded is given up after 3 s.
+        assert_eq!(rig.status().audio, copied);
+        rig.stop().await;
+    }
 }
 
 #[actix_rt::test]

@@ -22,6 +22,11 @@ pub struct Camera {
     alive: Arc<AtomicBool>,
 }
 
+/// Descriptions of sound that is never sent.
+pub const MUTE_ALAW: &str = "m=audio 0 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n";
+pub const MUTE_AAC: &str = "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 mpeg4-generic/48000/2\r\na=fmtp:97 streamtype=5;profile-level-id=1;\
+    mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=1190\r\n";
+
 #[derive(Clone)]
 pub struct Film {
     /// `RTP/AVP` descriptions after the session's own lines.
@@ -32,8 +37,8 @@ pub struct Film {
 }
 
 impl Film {
-    /// From a TS with H.264. `mute_audio` announces A-law sound of which not one packet comes.
-    pub fn new(ts: &[u8], mute_audio: bool) -> Self {
+    /// From a TS with H.264. `mute` is the description of a track of which not one packet comes.
+    pub fn new(ts: &[u8], mute: &str) -> Self {
         let video: VideoTrack = mpegts::demux(ts, None).unwrap().video.unwrap();
         let sets = &video.config.as_ref().unwrap().parameter_sets;
         let sets: Vec<_> = sets.iter().map(|set| base64(set)).collect();
@@ -41,8 +46,8 @@ impl Film {
             "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1;sprop-parameter-sets={}\r\na=control:track0\r\n",
             sets.join(",")
         );
-        if mute_audio {
-            sdp += "m=audio 0 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=control:track1\r\n";
+        if !mute.is_empty() {
+            sdp += &format!("{mute}a=control:track1\r\n");
         }
         let pictures: Vec<_> =
             video.samples.iter().map(|sample| (sample.pts_90k, nal_units(&video.es[sample.data.clone()]))).collect();

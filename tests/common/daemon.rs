@@ -260,7 +260,7 @@ impl TestDaemon {
         fs::read_to_string(log_file(&self.setup, self.starts)).unwrap_or_default()
     }
 
-    /// FFmpeg processes of this daemon: `(pid, command line)`.
+    /// Processes of this daemon: `(pid, folder it works in and command line)`.
     pub fn children(&self) -> Vec<(Pid, String)> {
         children_of(self.pid())
     }
@@ -352,7 +352,8 @@ pub fn children_of(parent: Pid) -> Vec<(Pid, String)> {
         let after = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
         if after.split(' ').nth(1) == Some(&parent.as_raw_nonzero().to_string()) {
             let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            found.push((pid, String::from_utf8_lossy(&line).replace('\0', " ")));
+            let folder = fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+            found.push((pid, format!("{}/ {}", folder.display(), String::from_utf8_lossy(&line).replace('\0', " "))));
         }
     }
     found

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write as _},
     os::fd::AsRawFd as _,
     path::{Path, PathBuf},
     process::Command,
@@ -77,8 +77,19 @@ impl LoopDisk {
         self.mount.clone()
     }
 
+    /// Waits until the file system of the mount before is gone: a sick one lives on, and would be mounted again as it
+    /// is, for as long as anybody holds a file on it.
     pub fn mount(&self) {
-        assert!(self.try_mount(), "cannot mount {:?}", self.device);
+        // Newer kernels do not show an emergency in the mount's flags: only a write tells.
+        let probe = self.mount.join("test-probe");
+        until("the disk is mounted for writing", 30, || {
+            let mounted = self.try_mount();
+            let writable = mounted && File::create(&probe).and_then(|_| fs::remove_file(&probe)).is_ok();
+            if mounted && !writable {
+                self.detach();
+            }
+            writable
+        });
     }
 
     fn try_mount(&self) -> bool {
@@ -125,13 +136,12 @@ impl LoopDisk {
         fs::write(Path::new("/sys/fs/ext4").join(name).join("trigger_fs_error"), "1").unwrap();
     }
 
-    /// A file that leaves `free` bytes; removing it makes room again.
-    pub fn fill(&self, free: u64) -> PathBuf {
+    /// A file that leaves no room at all; removing it makes some again.
+    pub fn fill(&self) -> PathBuf {
         let filler = self.mount.join("filler");
-        let stat = rustix::fs::statvfs(&self.mount).unwrap();
-        let size = (stat.f_bavail * stat.f_frsize).saturating_sub(free);
-        let file = File::create(&filler).unwrap();
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size).unwrap();
+        let mut file = File::create(&filler).unwrap();
+        let piece = vec![0; 256 << 10];
+        while file.write_all(&piece).is_ok() {}
         filler
     }
 

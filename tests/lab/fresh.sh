@@ -42,6 +42,7 @@ for step in "${@:-run test}"; do
         case $target in
         run)
             # Moving pictures: a second segment of each device, that FFmpeg decodes.
+            # shellcheck disable=SC2016 # expands inside
             inside 'set -e
                 make run >/tmp/run.log 2>&1 & run=$!
                 trap "kill -INT -- $run 2>/dev/null || true; tail -n 5 /tmp/run.log" EXIT

@@ -124,6 +124,10 @@ impl Recipe<'_> {
                 let kbps = self.tier().map_or(96, |tier| tier.audio_kbps);
                 // `async` fills holes and drops surplus: sound cards and cameras drift against their pictures.
                 args.pair("-c:a", "aac").pair("-b:a", format!("{kbps}k")).add("-ar 48000 -af aresample=async=1");
+                // Encoded sound must have begun before the muxer can: pictures wait for it, for 3 s. Then FFmpeg gives up
+                // and the next attempt does without. (Below the threshold the count would not be looked at.)
+                args.pair("-max_muxing_queue_size", (self.gop() * 3).to_string());
+                args.add("-muxing_queue_data_threshold 0");
                 if self.probe.audio.as_ref().is_none_or(|stream| stream.channels != 1) {
                     args.add("-ac 2");
                 }

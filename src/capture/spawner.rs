@@ -1,0 +1,304 @@
+//! Children are started, drained, stopped and reaped on one permanent thread, whatever happens to any actor.
+//!
+//! The thread must be permanent because `PR_SET_PDEATHSIG` fires when the *thread* that started a child ends, and
+//! because an unread pipe stops FFmpeg within seconds. It reads into bounded places only: the newest progress and the
+//! last words.
+
+use std::{collections::VecDeque, process::Stdio, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, future::FusedFuture};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
+    process::{Child, Command},
+    sync::{mpsc, oneshot},
+    time::{sleep, timeout},
+};
+
+use crate::{
+    error::{Error, Kind, Result},
+    limits::WorkGroup,
+};
+
+use super::{
+    command::FfmpegCommand,
+    process::{ChildExit, Order, Running, keep},
+};
+
+/// Longest line kept.
+const WORD_BYTES_MAX: usize = 400;
+/// Output of a look that is kept; what ffprobe prints of two streams is below 2 kB.
+const LOOK_BYTES_MAX: u64 = 64 << 10;
+/// After `q`, then after SIGINT: FFmpeg needs well under a second to finish its segment; a stuck one never does. With
+/// the drain, all within the 3.5 s that the device grants.
+const QUIT_LIMIT: Duration = Duration::from_millis(2000);
+const INTERRUPT_LIMIT: Duration = Duration::from_millis(700);
+/// Pipes may outlive the child when something inherited them.
+const DRAIN_LIMIT: Duration = Duration::from_millis(300);
+
+/// What a bounded look returned.
+#[derive(Debug)]
+pub(super) enum Look {
+    Done { code: Option<i32>, output: Vec<u8>, words: Vec<String> },
+    NotStarted(String),
+    TooLong(Vec<String>),
+}
+
+enum Job {
+    Run { command: FfmpegCommand, running: Arc<Running>, orders: mpsc::Receiver<Order> },
+    Look { command: FfmpegCommand, limit: Duration, reply: oneshot::Sender<Look> },
+}
+
+/// A handle on the permanent thread. It lives as long as any handle does.
+#[derive(Clone)]
+pub struct Spawner {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Spawner {
+    /// Children are born into `group`.
+    pub fn start(group: WorkGroup) -> Result<Self> {
+        // Two jobs per device and start: full means that this thread is stuck, and waiting would not help.
+        let (jobs, mut receiver) = mpsc::channel::<Job>(256);
+        let failed = |error| Error::io("starting the thread that keeps FFmpeg", "capstan-ffmpeg", error);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let keep = move || {
+            runtime.block_on(async {
+                while let Some(job) = receiver.recv().await {
+                    // A task each: a panic in one is its own end only.
+                    tokio::spawn(job.run(group.clone()));
+                }
+            });
+        };
+        std::thread::Builder::new().name("capstan-ffmpeg".into()).spawn(keep).map_err(failed)?;
+        Ok(Self { jobs })
+    }
+
+    pub(super) fn run(
+        &self,
+        command: FfmpegCommand,
+        running: Arc<Running>,
+        orders: mpsc::Receiver<Order>,
+    ) -> Result<()> {
+        self.submit(Job::Run { command, running, orders })
+    }
+
+    fn submit(&self, job: Job) -> Result<()> {
+        self.jobs
+            .try_send(job)
+            .map_err(|_| Error::new(Kind::Unavailable, "the thread that keeps FFmpeg is not serving"))
+    }
+
+    /// Runs a short command to its end or to `limit`; never leaves it behind.
+    pub(super) async fn look(&self, command: FfmpegCommand, limit: Duration) -> Look {
+        let (reply, answer) = oneshot::channel();
+        if let Err(error) = self.submit(Job::Look { command, limit, reply }) {
+            return Look::NotStarted(error.to_string());
+        }
+        answer.await.unwrap_or_else(|_| Look::NotStarted("the look was abandoned".into()))
+    }
+}
+
+impl Job {
+    async fn run(self, group: WorkGroup) {
+        match self {
+            Self::Run { command, running, orders } => run(command, &running, orders, group).await,
+            Self::Look { command, limit, reply } => {
+                let _ = reply.send(look(&command, limit, group).await);
+            }
+        }
+    }
+}
+
+/// From start to reaped.
+async fn run(command: FfmpegCommand, running: &Running, mut orders: mpsc::Receiver<Order>, group: WorkGroup) {
+    // Should this task ever end early, its child dies with it and the place becomes free.
+    let _finish = FinishOnDrop(running);
+    let mut child = match spawn(&command, Stdio::piped(), group) {
+        Ok(child) => child,
+        Err(error) => {
+            let words = vec![format!("{}: {error}", command.program.display())];
+            return running.finish(ChildExit { not_started: true, words, ..ChildExit::default() });
+        }
+    };
+    running.lives(child.id());
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let pipes = async {
+        tokio::join!(
+            each_line(stdout, |line| {
+                let mut progress = running.progress();
+                progress.read(line);
+                running.report(progress);
+            }),
+            each_line(stderr, |line| running.hear(line)),
+        );
+    };
+    let mut stdin = stdin;
+    let life = async {
+        loop {
+            let order = tokio::select! {
+                status = child.wait() => return status,
+                order = orders.recv() => order,
+            };
+            match order {
+                Some(Order::Quit) => {
+                    if let Some(mut stdin) = stdin.take() {
+                        let _ = stdin.write_all(b"q").await;
+                        let _ = stdin.flush().await;
+                        if let Ok(status) = obey(&mut child, &mut orders, QUIT_LIMIT).await {
+                            return status;
+                        }
+                    }
+                    signal(&child, Signal::INT);
+                    if let Ok(status) = obey(&mut child, &mut orders, INTERRUPT_LIMIT).await {
+                        return status;
+                    }
+                    signal(&child, Signal::KILL);
+                }
+                Some(Order::Kill) | None => signal(&child, Signal::KILL),
+            }
+            if order != Some(Order::Quit) {
+                return child.wait().await;
+            }
+        }
+    };
+    // Both may be closed by a child that goes on: then it can no longer be watched, but it can be waited for.
+    let mut pipes = std::pin::pin!(pipes.fuse());
+    let mut life = std::pin::pin!(life);
+    let status = loop {
+        tokio::select! {
+            status = &mut life => break status,
+            () = &mut pipes => {}
+        }
+    };
+    if !pipes.is_terminated() {
+        let _ = timeout(DRAIN_LIMIT, pipes).await;
+    }
+    running.finish(exit_of(status));
+}
+
+struct FinishOnDrop<'a>(&'a Running);
+
+impl Drop for FinishOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.finish(ChildExit { words: vec!["its keeper was abandoned".into()], ..ChildExit::default() });
+    }
+}
+
+/// Waits for the end up to `limit`; an order to kill cuts the wait short.
+async fn obey(
+    child: &mut Child,
+    orders: &mut mpsc::Receiver<Order>,
+    limit: Duration,
+) -> Result<std::io::Result<std::process::ExitStatus>, ()> {
+    let deadline = sleep(limit);
+    tokio::pin!(deadline);
+    loop {
+        tokio::select! {
+            status = child.wait() => return Ok(status),
+            () = &mut deadline => return Err(()),
+            order = orders.recv() => if order != Some(Order::Quit) { return Err(()) },
+        }
+    }
+}
+
+async fn look(command: &FfmpegCommand, limit: Duration, group: WorkGroup) -> Look {
+    let mut child = match spawn(command, Stdio::null(), group) {
+        Ok(child) => child,
+        Err(error) => return Look::NotStarted(format!("{}: {error}", command.program.display())),
+    };
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let mut words = VecDeque::new();
+    let mut output = Vec::new();
+    let work = async {
+        let read = async {
+            if let Some(stdout) = stdout {
+                let _ = stdout.take(LOOK_BYTES_MAX).read_to_end(&mut output).await;
+            }
+        };
+        let hear = each_line(stderr, |line| keep(&mut words, line));
+        tokio::join!(read, hear, child.wait()).2
+    };
+    match timeout(limit, work).await {
+        Ok(status) => Look::Done { code: status.ok().and_then(|status| status.code()), output, words: words.into() },
+        Err(_) => {
+            signal(&child, Signal::KILL);
+            let _ = child.wait().await;
+            Look::TooLong(words.into())
+        }
+    }
+}
+
+fn spawn(command: &FfmpegCommand, stdin: Stdio, group: WorkGroup) -> std::io::Result<Child> {
+    let parent = rustix::process::getpid();
+    let mut spawn = Command::new(&command.program);
+    spawn.args(&command.args).current_dir(&command.dir);
+    // Its complaints are read by us: in English and without colours.
+    spawn.env("LC_ALL", "C").env("AV_LOG_FORCE_NOCOLOR", "1").env("TZ", "UTC");
+    spawn.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A group of its own: a terminal's Ctrl-C stops the daemon, which then stops FFmpeg in order.
+    spawn.process_group(0).kill_on_drop(true);
+    // SAFETY: prctl, getppid, the one write(2) of `enter` and making an error from an errno are async-signal-safe and
+    // allocate nothing.
+    unsafe {
+        spawn.pre_exec(move || {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            // The daemon died between fork and prctl: nobody is left to send the signal.
+            if libc::getppid() != parent.as_raw_nonzero().get() {
+                return Err(std::io::Error::from_raw_os_error(libc::ECHILD));
+            }
+            group.enter()
+        });
+    }
+    spawn.spawn()
+}
+
+/// To the whole group. Only this thread reaps, so a pid that the child still has cannot be another's.
+fn signal(child: &Child, signal: Signal) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        let _ = kill_process_group(pid, signal);
+    }
+}
+
+fn exit_of(status: std::io::Result<std::process::ExitStatus>) -> ChildExit {
+    use std::os::unix::process::ExitStatusExt;
+    match status {
+        Ok(status) => ChildExit { code: status.code(), signal: status.signal(), ..ChildExit::default() },
+        Err(error) => ChildExit { words: vec![format!("waiting for it: {error}")], ..ChildExit::default() },
+    }
+}
+
+/// Calls `take` with each line; `\r` ends one too. Lines beyond [`WORD_BYTES_MAX`] come in pieces, so that a child
+/// that never ends its line costs no memory.
+async fn each_line(pipe: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&str)) {
+    let Some(pipe) = pipe else { return };
+    let mut pipe = BufReader::with_capacity(4096, pipe);
+    let mut line = Vec::with_capacity(WORD_BYTES_MAX);
+    let mut flush = |line: &mut Vec<u8>| {
+        if !line.is_empty() {
+            take(&String::from_utf8_lossy(line));
+            line.clear();
+        }
+    };
+    loop {
+        let used = match pipe.fill_buf().await {
+            Ok([]) | Err(_) => return flush(&mut line),
+            Ok(bytes) => {
+                for byte in bytes {
+                    match byte {
+                        b'\n' | b'\r' => flush(&mut line),
+                        _ => line.push(*byte),
+                    }
+                    if line.len() >= WORD_BYTES_MAX {
+                        flush(&mut line);
+                    }
+                }
+                bytes.len()
+            }
+        };
+        pipe.consume(used);
+    }
+}
