@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::{path::PathBuf, time::Duration};
+use std::{fs::File, os::fd::AsRawFd as _, path::PathBuf, time::Duration};
 
 use common::{
     Dice, Keeper, Setup, TestDaemon, Turn, clip,
@@ -32,7 +32,12 @@ fn every_frame_is_recorded_once_in_files_that_play() {
         until("two chunks are sealed", 60, || daemon.ring(device).len() >= 2);
         until("a third one grows", 20, || !daemon.open_chunks(device).is_empty());
         // The growing file plays at any moment, from another process, while it grows.
-        media::assert_decodes(&daemon.open_chunks(device)[0]);
+        until("it is read while it grows", 20, || {
+            // Held open: it may be sealed and renamed while ffmpeg reads.
+            let Some(Ok(file)) = daemon.open_chunks(device).first().map(File::open) else { return false };
+            media::assert_decodes(&PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())));
+            true
+        });
         assert_eq!(daemon.device_status(device), "online");
         assert_eq!(daemon.lost_seconds(device), 0.0);
     }

@@ -13,7 +13,7 @@ use slog::{Logger, info, o, warn};
 use super::Start;
 use crate::{
     archive::Arrived,
-    capture::{Capabilities, CaptureParts, CaptureStatus, ProcessCell, Spawner, Watcher},
+    capture::{Capabilities, CaptureParts, CaptureStatus, ProcessCell, Spawner, WatchActor, Watcher},
     config::Camera,
     device::{self, Device},
     error::{Error, Result},
@@ -84,6 +84,8 @@ impl Host {
             self.watch(device)?;
             supervisor.add(device::spec(device))?;
         }
+        let watcher = self.watcher.clone();
+        supervisor.add(ChildSpec::new("watcher", &Slot::new(), move |_| WatchActor::new(watcher.clone())))?;
         let (load, metrics) = (self.load.clone(), self.start.metrics.clone());
         supervisor.add(ChildSpec::new("load", &Slot::new(), move |_| LoadActor::new(load.clone(), metrics.clone())))?;
         self.scan_archive(supervisor.clone())

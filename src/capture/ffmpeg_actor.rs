@@ -104,6 +104,9 @@ impl FfmpegActor {
                         running.quit();
                     }
                 }
+                Effect::Sweep => {
+                    self.parts.hot.sweep_leftovers();
+                }
                 Effect::TellState { from, to, reason } => self.tell_state(from, to, reason),
             }
         }
@@ -149,7 +152,7 @@ impl FfmpegActor {
         if !self.token.is_current() || self.state.is_stopping() {
             return self.refused(Reason::Ended, Vec::new());
         }
-        // What a killed run left half-written: nobody writes into these folders now.
+        // They may be gone with a tmpfs that was mounted anew; FFmpeg would end at its first file.
         let folders =
             crate::storage::layout::HotKind::ALL.map(|kind| self.parts.hot_layout.folder(&self.parts.device, kind));
         for folder in folders {
@@ -157,8 +160,9 @@ impl FfmpegActor {
                 return self.refused(Reason::Lost, vec![format!("{}: {error}", folder.display())]);
             }
         }
+        let again = self.parts.cell.current().is_some();
         match self.parts.cell.start(command, epoch) {
-            Ok(running) => self.started(running.epoch),
+            Ok(running) => self.started(running.epoch, again),
             Err(error) => self.refused(Reason::Lost, vec![error.to_string()]),
         }
     }
@@ -166,18 +170,17 @@ impl FfmpegActor {
     fn start_replay(&mut self) -> Vec<Effect> {
         let parts = &self.parts;
         let Source::Replay(source) = &parts.camera.source else { return Vec::new() };
-        let epoch = (parts.next_epoch)();
+        let (again, epoch) = (parts.cell.current().is_some(), (parts.next_epoch)());
         match replay::start(source, &parts.device, &parts.hot_layout, &parts.clock, &parts.cell, epoch) {
-            Ok(running) => self.started(running.epoch),
+            Ok(running) => self.started(running.epoch, again),
             Err(error) => self.refused(Reason::NotFound, vec![error.to_string()]),
         }
     }
 
-    fn started(&mut self, epoch: Epoch) -> Vec<Effect> {
-        if self.state.starts() > 0 {
+    fn started(&mut self, epoch: Epoch, again: bool) -> Vec<Effect> {
+        if again {
             self.parts.metrics.ffmpeg_restarts.inc();
         }
-        self.parts.hot.sweep_leftovers();
         self.state.started(epoch, self.parts.clock.mono())
     }
 
@@ -209,7 +212,8 @@ impl FfmpegActor {
     fn publish(&mut self, now: Mono) {
         self.published = now;
         let pid = self.parts.cell.current().and_then(|running| running.pid());
-        self.parts.status.store(Arc::new(CaptureStatus { pid, ..self.state.status(now) }));
+        let restarts = self.parts.metrics.ffmpeg_restarts.get();
+        self.parts.status.store(Arc::new(CaptureStatus { pid, restarts, ..self.state.status(now) }));
     }
 }
 

@@ -19,6 +19,7 @@ mod source;
 mod spawner;
 mod state;
 mod status;
+mod watch_actor;
 mod watcher;
 
 pub use command::{Attempt, FfmpegCommand};
@@ -28,6 +29,7 @@ pub use process::{ChildExit, ProcessCell, Progress, Running};
 pub use source::{AudioStream, Reason, SourceProbe, VideoStream};
 pub use spawner::Spawner;
 pub use status::{CaptureState, CaptureStatus, LastWords};
+pub use watch_actor::WatchActor;
 pub use watcher::Watcher;
 
 /// What the number in a picture's name counts: hundredths of a second of the run's time. FFmpeg 5.1 keeps it in 31 bits,

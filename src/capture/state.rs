@@ -59,6 +59,8 @@ pub(super) enum Effect {
     },
     Kill(&'static str),
     Quit,
+    /// A run has its first segment: what the runs before it left half-written can go.
+    Sweep,
     /// The device came into another state.
     TellState {
         from: CaptureState,
@@ -117,7 +119,6 @@ pub(super) struct State {
     state: CaptureState,
     since: Utc90k,
     reason: Option<Reason>,
-    starts: u64,
     last_exit: Option<LastWords>,
 }
 
@@ -136,7 +137,6 @@ impl State {
             state: CaptureState::Starting,
             since: wall,
             reason: None,
-            starts: 0,
             last_exit: None,
         }
     }
@@ -152,7 +152,6 @@ impl State {
 
     /// A run was started.
     pub fn started(&mut self, epoch: Epoch, now: Mono) -> Vec<Effect> {
-        self.starts += 1;
         self.look = false;
         self.phase = Phase::Running(self.run(epoch, Progress::default(), now));
         if self.stopping { self.stop() } else { Vec::new() }
@@ -188,11 +187,6 @@ impl State {
         self.stopping
     }
 
-    /// Runs started by this actor.
-    pub fn starts(&self) -> u64 {
-        self.starts
-    }
-
     /// Nothing runs and nothing will.
     pub fn is_done(&self) -> bool {
         self.phase == Phase::Done
@@ -215,7 +209,9 @@ impl State {
             Phase::Running(mut run) | Phase::Ending(mut run) => {
                 let ending = matches!(self.phase, Phase::Ending(_));
                 if arrived {
-                    run.segment = Some(now);
+                    if run.segment.replace(now).is_none() {
+                        effects.push(Effect::Sweep);
+                    }
                     self.alive = Some(now);
                 }
                 match seen.child.as_ref().filter(|child| child.epoch == run.epoch) {
@@ -356,7 +352,7 @@ impl State {
         Some(Effect::TellState { from, to, reason: self.reason })
     }
 
-    /// Fills in what the state knows; the actor adds pid and progress.
+    /// What the state knows; the actor adds pid and restarts.
     pub fn status(&self, now: Mono) -> super::CaptureStatus {
         let run = match self.phase {
             Phase::Running(run) | Phase::Ending(run) => Some(run),
@@ -368,7 +364,7 @@ impl State {
             reason: if self.state == CaptureState::Online { None } else { self.reason },
             epoch: run.map(|run| run.epoch),
             pid: None,
-            restarts: self.starts.saturating_sub(1),
+            restarts: 0,
             audio: self.attempt.audio,
             fps: run.map_or(0.0, |run| run.progress.fps),
             progress_age_seconds: run.map(|run| now.since(run.moved.unwrap_or(run.started)).as_secs_f64()),

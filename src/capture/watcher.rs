@@ -196,3 +196,131 @@ fn read(mut inotify: Inotify, inner: &Weak<Inner>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        path::Path,
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        config::Settings,
+        ids::{Epoch, SegmentKey},
+        storage::{HotLimits, layout::PictureKind},
+        telemetry::Metrics,
+    };
+
+    struct Rig {
+        dir: tempfile::TempDir,
+        layout: HotLayout,
+        hot: Arc<HotDevice>,
+        watcher: Watcher,
+        woken: Arc<AtomicUsize>,
+        overflows: Counter,
+    }
+
+    fn rig() -> Rig {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = HotLayout::new(dir.path());
+        let (id, settings) = ("cam".parse::<DeviceId>().unwrap(), Settings::default());
+        let limits = HotLimits {
+            segments: 150,
+            segment_max_age: None,
+            captures: 300,
+            thumbnails: 100,
+            device_bytes: settings.hot.device_bytes.0,
+        };
+        let counters = Metrics::new().device(&id);
+        let hot = Arc::new(HotDevice::new(id, layout.clone(), limits, Clock::system(), counters));
+        hot.prepare().unwrap();
+        let overflows = Counter::default();
+        let watcher = Watcher::start(&Logger::root(slog::Discard, slog::o!()), overflows.clone()).unwrap();
+        let woken = Arc::new(AtomicUsize::new(0));
+        let wake = Arc::clone(&woken);
+        let add = watcher.add(&layout, Arc::clone(&hot), move || {
+            wake.fetch_add(1, Ordering::SeqCst);
+        });
+        add.unwrap();
+        Rig { dir, layout, hot, watcher, woken, overflows }
+    }
+
+    impl Rig {
+        fn file(&self, kind: HotKind, number: u64) -> std::path::PathBuf {
+            self.layout.file(self.hot.id(), kind, SegmentKey { epoch: Epoch(1), number })
+        }
+
+        /// As FFmpeg does it: written beside, then renamed.
+        fn drop_in(&self, path: &Path) {
+            let temporary = path.with_extension("tmp");
+            std::fs::write(&temporary, b"x").unwrap();
+            std::fs::rename(temporary, path).unwrap();
+        }
+
+        fn until(&self, what: &str, met: impl Fn() -> bool) {
+            let clock = Clock::system();
+            let began = clock.mono();
+            while !met() {
+                assert!(clock.mono().since(began) < Duration::from_secs(20), "waited in vain for {what}");
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    const THUMBNAIL: HotKind = HotKind::Picture(PictureKind::Thumbnail);
+
+    #[test]
+    fn what_is_renamed_into_place_arrives_and_nothing_else() {
+        let rig = rig();
+        let folder = rig.layout.folder(rig.hot.id(), HotKind::Segment);
+        std::fs::write(folder.join("segment_1_000000000.ts.tmp"), b"half").unwrap();
+        rig.drop_in(&folder.join("ffmpeg.m3u8"));
+        rig.drop_in(&rig.file(HotKind::Segment, 1));
+        rig.until("the segment", || rig.hot.status().segments == 1);
+        rig.drop_in(&rig.file(THUMBNAIL, 20));
+        rig.until("the picture", || rig.hot.status().thumbnails == 1);
+        assert_eq!((rig.hot.status().segments, rig.woken.load(Ordering::SeqCst)), (1, 1), "pictures wake nobody");
+    }
+
+    #[test]
+    fn a_device_that_left_hears_nothing_more() {
+        let rig = rig();
+        rig.watcher.remove(rig.hot.id());
+        rig.drop_in(&rig.file(HotKind::Segment, 1));
+        // A second device proves that the thread has come past the first one's event.
+        let other = Arc::new(AtomicUsize::new(0));
+        let wake = Arc::clone(&other);
+        let add = rig.watcher.add(&rig.layout, Arc::clone(&rig.hot), move || {
+            wake.fetch_add(1, Ordering::SeqCst);
+        });
+        add.unwrap();
+        // Its rescan found what had come meanwhile.
+        assert_eq!(rig.hot.status().segments, 1);
+        rig.drop_in(&rig.file(HotKind::Segment, 2));
+        rig.until("the new wake-up", || other.load(Ordering::SeqCst) == 1);
+        assert_eq!(rig.woken.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn an_overflow_reads_the_folders_themselves() {
+        let rig = rig();
+        // Renamed in while nobody watched, as far as events tell.
+        rig.watcher.0.book().folders.clear();
+        rig.drop_in(&rig.file(HotKind::Segment, 1));
+        rig.watcher.0.overflow();
+        assert_eq!((rig.hot.status().segments, rig.overflows.get(), rig.woken.load(Ordering::SeqCst)), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_folder_that_was_deleted_is_watched_again() {
+        let rig = rig();
+        std::fs::remove_dir_all(rig.dir.path().join("cam")).unwrap();
+        rig.until("the loss", || rig.watcher.0.book().folders.is_empty());
+        rig.watcher.check();
+        rig.drop_in(&rig.file(HotKind::Segment, 1));
+        rig.until("the segment", || rig.hot.status().segments == 1);
+    }
+}

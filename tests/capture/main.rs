@@ -71,6 +71,34 @@ async fn a_test_picture_becomes_segments_and_pictures() {
     }
 }
 
+/// What detectors will be tested with must be what it says: black is black, frozen is the same picture, clock and all.
+#[actix_rt::test]
+async fn the_timetable_of_a_test_picture_is_kept() {
+    let camera = "source = { kind = \"test\", freeze = [[1, 2]], black = [[3, 4]], period = 5 }";
+    let rig = Rig::start(camera, "");
+    rig.segments(10, 1).await;
+    let of_spell = |from: u64, to: u64| {
+        let inside = |path: &std::path::PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let key = parse_hot_name(HotKind::Picture(PictureKind::Thumbnail), name).unwrap();
+            (from..to).contains(&key.number)
+        };
+        let pictures = rig.pictures(PictureKind::Thumbnail);
+        pictures.iter().filter(|path| inside(path)).map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>()
+    };
+    let same = |pictures: &[Vec<u8>]| pictures.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    // Hundredths of a second; the timetable starts over after five.
+    for (from, to) in [(100, 200), (600, 700), (300, 400), (800, 900)] {
+        let pictures = of_spell(from, to);
+        assert_eq!((pictures.len(), same(&pictures)), (5, 4), "{from}");
+    }
+    let moving = of_spell(200, 300);
+    assert_eq!((moving.len(), same(&moving)), (5, 0));
+    // A black JPEG of this size takes next to nothing.
+    assert!(of_spell(300, 400)[0].len() * 3 < moving[0].len());
+    rig.stop().await;
+}
+
 /// A copy of the stream makes pictures from key frames: each must carry the time of a key frame of the TS.
 #[actix_rt::test]
 async fn names_of_pictures_tell_the_time_of_their_segment() {
