@@ -21,8 +21,8 @@ use capstan::{
     storage::volume::Volume,
 };
 
-/// 2026-11-20T03:50:00Z.
-pub const START: Utc90k = Utc90k::from_seconds(1_795_146_600);
+/// 2026-11-20T03:51:00Z: away from the grid line, so that all goes to one chunk.
+pub const START: Utc90k = Utc90k::from_seconds(1_795_146_660);
 
 /// Encodes 10 s and repeats it: 60 segments in `folder`, oldest first.
 pub fn minute(folder: &Path) -> Vec<PathBuf> {

@@ -27,11 +27,14 @@ fn main() {
         let bytes = writer.published_len();
         drop(writer);
         let growing = std::fs::read(&absolute).unwrap();
-        let (mut recovering, mut sealing, mut verifying) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut recovering, mut recovering_cpu) = (Vec::new(), Vec::new());
+        let (mut sealing, mut verifying) = (Vec::new(), Vec::new());
         for _ in 0..7 {
             std::fs::write(&absolute, &growing).unwrap();
             std::fs::File::open(&absolute).unwrap().sync_all().unwrap();
+            let before = common::cpu();
             let (taken, recovered) = timed(|| recover(&volume, &device, &|_| true).unwrap().pop());
+            recovering_cpu.push(common::cpu() - before);
             recovering.push(taken);
             let Some(Ok(Recovered::Open(writer))) = recovered else { panic!("not recovered") };
             let (taken, sealed) = timed(|| writer.seal().unwrap());
@@ -42,9 +45,10 @@ fn main() {
         }
         let ms = |values| common::median(values).as_secs_f64() * 1e3;
         println!(
-            "{name:5} {:.0} MB   recover {:.1} ms   seal {:.2} ms   verify {:.1} ms",
+            "{name:5} {:.0} MB   recover {:.1} ms ({:.1} ms CPU)   seal {:.2} ms   verify {:.1} ms",
             bytes as f64 / 1e6,
             ms(recovering),
+            ms(recovering_cpu),
             ms(sealing),
             ms(verifying)
         );

@@ -197,6 +197,7 @@ mod tests {
         check("[archive]\nchunk_seconds = 7", &["archive.chunk_seconds", "7", "divide"]);
         check("[archive]\nwindow_hours = 25", &["archive.window_hours", "25", "24"]);
         check("[server]\nlisten = \"0.0.0.0:80\"", &["server.listen", "0.0.0.0:80", "auth.enabled"]);
+        check("[storage]\nhot = \"/run/%d\"", &["storage.hot", "%d", "FFmpeg"]);
         check("[hot]\ndevice_bytes = \"much\"", &["hot.device_bytes", "much"]);
         check("not toml at all", &["settings"]);
         let camera = |id: &str, source: &str| format!("[[camera]]\nid = \"{id}\"\nsource = {source}\n");

@@ -40,6 +40,12 @@ impl Settings {
             &storage.hot,
             "must not lie inside storage.root, nor the other way round: one is RAM, the other a disk",
         );
+        out.check(
+            !storage.hot.to_string_lossy().contains('%'),
+            "storage.hot",
+            &storage.hot,
+            "must not contain '%', which FFmpeg takes for the place of a number",
+        );
         let hot = &self.hot;
         out.check((3..=3600).contains(&hot.segments), "hot.segments", &hot.segments, "must be 3 to 3600");
         out.check(hot.captures <= 10_000, "hot.captures", &hot.captures, "must be at most 10000");

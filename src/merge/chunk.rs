@@ -15,7 +15,7 @@ use crate::{
         mp4::{
             fragment::Encoded,
             head::Head,
-            mark::{MARK_LEN, Mark},
+            mark::{MARK_LEN, Mark, sum_up},
             scan::{self, Piece},
             seal,
             table::{Run, Tables, TablesSnapshot},
@@ -236,11 +236,11 @@ impl ChunkWriter {
         if let Err(error) = self.volume.write_at(&self.file, &self.path, &self.buffer.bytes, at) {
             return Err(self.failed(error));
         }
-        let Encoded { bytes, video, audio, media_bytes, .. } = &self.buffer;
+        let Encoded { bytes, video, audio, media_bytes, checksum } = &self.buffer;
         self.tables.push(video, audio, self.spec.video.is_some(), self.head.tracks.audio_rate());
         self.sequence = sequence;
         self.batch.bytes += bytes.len() as u64;
-        self.batch.crc = self.buffer.continue_crc(self.batch.crc);
+        self.batch.crc = sum_up(self.batch.crc, *checksum);
         self.batch.fragments += 1;
         self.batch.samples += (video.samples.len() + audio.samples.len()) as u64;
         self.batch.media_bytes += media_bytes;
@@ -416,12 +416,13 @@ impl ChunkWriter {
     fn reread(&self, from: u64, to: u64) -> Result<()> {
         let pieces = scan::shallow(&self.file, from, to)
             .map_err(|source| Error::io("reading back the commit", &self.path, source))?;
-        let mut found = Batch { crc: self.batch.crc, media_90k: self.batch.media_90k, ..Batch::default() };
+        let mut found = Batch { media_90k: self.batch.media_90k, ..Batch::default() };
         let mut marks = 0;
         for piece in &pieces {
             match piece {
                 Piece::Fragment(fragment) => {
                     found.bytes += fragment.len;
+                    found.crc = sum_up(found.crc, fragment.checksum);
                     found.fragments += 1;
                     found.samples += fragment.runs().map(|run| run.samples.len() as u64).sum::<u64>();
                     found.media_bytes += fragment.media_bytes();

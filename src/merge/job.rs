@@ -57,15 +57,15 @@ pub(super) fn run(parts: &MergerParts, mut claim: Claim, due: Due) -> Result<()>
 
 /// The newest segment that was taken.
 fn work(parts: &MergerParts, core: &mut Core, due: Due) -> Result<Option<SegmentKey>> {
-    if !parts.volume.is_ok() {
-        parts.volume.check()?;
-    }
+    let checked = if parts.volume.is_ok() { Ok(()) } else { parts.volume.check() };
     if core.mounts != parts.volume.mounts() {
         // Every handle belongs to a mount that is gone (or this is the first job): look at the files.
         *core = Core { timeline: core.timeline.clone(), ..Core::new(parts.settings.archive.chunk_seconds) };
         core.timeline.close();
         core.mounts = parts.volume.mounts();
     }
+    // Only now: an open file would keep a file system alive that was unmounted to be mended.
+    checked?;
     if !core.recovered {
         start::recover_device(parts, core)?;
     }

@@ -178,14 +178,11 @@ fn mend(
     let mut mark = kept.mark;
     let mut end = kept.len;
     if kept.needs_mark {
-        let crc = scan::crc(file, kept.batch_start, kept.len)
-            .map_err(|source| Error::io("reading", path, source))?
-            .ok_or_else(|| Error::new(Kind::Corrupt, "shrank while it was mended").at(path.display()))?;
         let closing = Mark {
             commit: mark.map_or(0, |mark| mark.commit) + 1,
             info: kept.closing,
             batch_len: kept.len - kept.batch_start,
-            batch_crc: crc,
+            batch_crc: kept.batch_crc,
         };
         volume.write_at(file, path, &closing.encode(), kept.len)?;
         mark = Some(closing);

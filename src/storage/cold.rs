@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags};
 
 use crate::{
@@ -32,7 +32,8 @@ const DIR_MODE: Mode = Mode::from_raw_mode(0o750);
 #[derive(Debug)]
 pub struct ColdDir {
     root: PathBuf,
-    fd: ArcSwap<OwnedFd>,
+    /// None while the file system it belonged to is no longer mounted at the root.
+    fd: ArcSwapOption<OwnedFd>,
     suspect: AtomicBool,
     faults: Faults,
 }
@@ -53,7 +54,7 @@ pub struct FileMeta {
 
 impl ColdDir {
     pub(super) fn new(root: PathBuf, fd: OwnedFd) -> Self {
-        Self { root, fd: ArcSwap::from_pointee(fd), suspect: AtomicBool::new(false), faults: Faults::default() }
+        Self { root, fd: ArcSwapOption::from_pointee(fd), suspect: AtomicBool::new(false), faults: Faults::default() }
     }
 
     /// The absolute path the operator knows. For messages only: opening by it would miss an unmount.
@@ -66,12 +67,13 @@ impl ColdDir {
         &self.faults
     }
 
-    pub(super) fn fd(&self) -> Arc<OwnedFd> {
+    pub(super) fn fd(&self) -> Option<Arc<OwnedFd>> {
         self.fd.load_full()
     }
 
-    pub(super) fn replace_fd(&self, fd: OwnedFd) {
-        self.fd.store(Arc::new(fd));
+    /// With None every operation fails as on a device that is gone.
+    pub(super) fn replace_fd(&self, fd: Option<Arc<OwnedFd>>) {
+        self.fd.store(fd);
     }
 
     /// True after an operation failed in a way that speaks against the whole volume.
@@ -247,7 +249,7 @@ impl ColdDir {
     ) -> Result<T> {
         let done = self.faults.strike(op).and_then(|()| {
             relative(path)?;
-            Ok(call(&self.fd())?)
+            Ok(call(self.fd().ok_or(rustix::io::Errno::NODEV)?.as_ref())?)
         });
         self.told(doing, path, done)
     }

@@ -30,7 +30,8 @@ pub struct Volume {
     rules: Rules,
     id: String,
     /// `ROOT/.lock`, held with flock; the mutex also keeps two checks from following a new mount at once.
-    lock: Mutex<File>,
+    /// None while the volume is let go.
+    lock: Mutex<Option<File>>,
     ok: AtomicBool,
     mounts: AtomicU64,
 }
@@ -83,7 +84,7 @@ impl Volume {
             layout,
             rules,
             id,
-            lock: Mutex::new(lock),
+            lock: Mutex::new(Some(lock)),
             ok: AtomicBool::new(true),
             mounts: AtomicU64::new(1),
         }))
@@ -127,13 +128,18 @@ impl Volume {
         found
     }
 
-    fn look(&self, lock: &mut File) -> Result<()> {
+    fn look(&self, lock: &mut Option<File>) -> Result<()> {
         let root = self.root();
         let at_path = open_root(root)?;
-        if mount_identity(&at_path, root)? != mount_identity(self.fd().as_fd(), root)? {
-            self.follow(at_path, lock)?;
-        }
-        let flags = rustix::fs::fstatvfs(self.fd())
+        let held = self.fd().filter(|held| {
+            let (there, here) = (mount_identity(&at_path, root), mount_identity(held.as_fd(), root));
+            matches!((there, here), (Ok(there), Ok(here)) if there == here)
+        });
+        let held = match held {
+            Some(held) => held,
+            None => self.follow(at_path, lock).inspect_err(|_| self.let_go(lock))?,
+        };
+        let flags = rustix::fs::fstatvfs(held)
             .map_err(|error| Error::io("asking for the mount's flags", root, error.into()))?
             .f_flag;
         if flags.contains(StatVfsMountFlags::RDONLY) {
@@ -144,7 +150,7 @@ impl Volume {
     }
 
     /// The root is another mount now. If it is our volume come back, we go on there.
-    fn follow(&self, new: OwnedFd, lock: &mut File) -> Result<()> {
+    fn follow(&self, new: OwnedFd, lock: &mut Option<File>) -> Result<Arc<OwnedFd>> {
         let root = self.root();
         self.rules.check_mount(root, &new)?;
         let new = ColdDir::new(root.to_owned(), new);
@@ -153,12 +159,21 @@ impl Volume {
             return Err(not_the_volume(root, &self.id, found.as_ref()));
         }
         // The same file system mounted anew: our own lock would stand in our way.
-        let _ = rustix::fs::flock(&*lock, FlockOperation::NonBlockingUnlock);
-        *lock = take_lock(&new, &self.layout)?;
-        let fd = new.fd().try_clone().map_err(|error| Error::io("opening", root, error))?;
-        self.replace_fd(fd);
+        *lock = None;
+        *lock = Some(take_lock(&new, &self.layout)?);
+        self.replace_fd(new.fd());
         self.mounts.fetch_add(1, Ordering::AcqRel);
-        Ok(())
+        new.fd().ok_or_else(|| Error::new(Kind::Unavailable, "the archive was let go").at(root.display()))
+    }
+
+    /// What we held is no longer mounted. A file system with an open file on it lives on, broken or not: it could be
+    /// neither checked nor mounted afresh, so nothing of it is kept open.
+    fn let_go(&self, lock: &mut Option<File>) {
+        if self.fd().is_some() {
+            *lock = None;
+            self.replace_fd(None);
+            self.mounts.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     fn probe(&self) -> Result<()> {

@@ -104,10 +104,14 @@ impl Archive<'_> {
         let mut rows: Vec<ArchiveRow> = scanned.chunks.iter().map(|chunk| self.row(device, chunk)).collect();
         let index = (self.index)(device);
         for key in scanned.in_temp {
-            rows.push(match index.as_ref().and_then(|index| index.get(&key)) {
-                // Moved into the ring since the scan: listed there, or not yet; it is whole in any case.
-                Some(chunk) => self.row(device, &chunk),
-                None => self.unfinished(device, key),
+            rows.push(match &index {
+                // In the index it may have moved into the ring since the scan: listed there, or not yet; it is whole in
+                // any case. Not in it: a chunk without a commit, or one that awaits recovery. The recorder's own, both.
+                Some(index) => match index.get(&key) {
+                    Some(chunk) => self.row(device, &chunk),
+                    None => self.in_temp(device, key, RowState::Open),
+                },
+                None => self.in_temp(device, key, RowState::Unfinished),
             });
         }
         rows.extend(
@@ -230,7 +234,7 @@ impl Archive<'_> {
         }
     }
 
-    fn unfinished(&self, device: &DeviceId, key: ChunkKey) -> ArchiveRow {
+    fn in_temp(&self, device: &DeviceId, key: ChunkKey, state: RowState) -> ArchiveRow {
         let path = self.volume.layout().open_chunk(device, key);
         let mut head = [0; HEAD_READ];
         let read = self.volume.open_read(&path).ok().and_then(|file| file.read_at(&mut head, 0).ok());
@@ -241,7 +245,7 @@ impl Archive<'_> {
             end: sealed.map(|sealed| sealed.end.rfc3339()),
             gaps: sealed.map_or(0, |sealed| sealed.gaps),
             codecs: meta.map(|meta| meta.codecs).unwrap_or_default(),
-            ..self.bare(device, path, RowState::Unfinished)
+            ..self.bare(device, path, state)
         }
     }
 

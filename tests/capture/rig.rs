@@ -48,7 +48,8 @@ impl Rig {
         let camera = Arc::new(settings.camera[0].clone());
         let (clock, log, metrics) =
             (Clock::system(), slog::Logger::root(slog::Discard, slog::o!()), Arc::new(Metrics::new()));
-        let layout = HotLayout::new(dir.path());
+        // A hot folder that is hostile to shells and lists.
+        let layout = HotLayout::new(dir.path().join("hot: a,'b"));
         let (id, counters) = (camera.id.clone(), metrics.device(&camera.id));
         let limits = HotLimits::of(&settings, &camera);
         let hot = Arc::new(HotDevice::new(id.clone(), layout.clone(), limits, clock.clone(), counters.clone()));

@@ -28,7 +28,9 @@ if [ "${1:-}" = --as-init ]; then # inside the namespaces: become systemd
         chroot "$root" /lib/systemd/systemd --log-target=console --show-status=0 </dev/null
 fi
 
-root=${ROOTFS:-$(mktemp -d)/root}
+made=
+if [ -z "${ROOTFS:-}" ]; then made=$(mktemp -d); fi
+root=${ROOTFS:-$made/root}
 if [ ! -x "$root/lib/systemd/systemd" ]; then
     mmdebstrap --quiet --variant=minbase --include=systemd,dbus,procps,ffmpeg bookworm "$root"
 fi
@@ -49,7 +51,12 @@ TOML
 
 unshare -m -p -u -i -n -C --fork "$0" --as-init "$root" >"$root.log" 2>&1 &
 outer=$!
-trap 'kill -9 "$(pgrep -P "$outer")" 2>/dev/null || true; wait "$outer" 2>/dev/null || true' EXIT
+leave() {
+    kill -9 "$(pgrep -P "$outer")" 2>/dev/null || true
+    wait "$outer" 2>/dev/null || true
+    if [ -n "$made" ]; then rm -rf "$made"; fi
+}
+trap leave EXIT
 
 inside() { nsenter -t "$(pgrep -P "$outer")" -m -p -u -i -n -C -r -w "$@"; }
 within() { # SECONDS WHAT COMMAND…

@@ -44,8 +44,9 @@ for step in "${@:-run test}"; do
             # Moving pictures: a second segment of each device, that FFmpeg decodes.
             # shellcheck disable=SC2016 # expands inside
             inside 'set -e
-                make run >/tmp/run.log 2>&1 & run=$!
-                trap "kill -INT -- $run 2>/dev/null || true; tail -n 5 /tmp/run.log" EXIT
+                # A session of its own: ended as a whole, and a background shell would ignore Ctrl-C.
+                setsid make run >/tmp/run.log 2>&1 & run=$!
+                trap "kill -TERM -- -$run 2>/dev/null || true; tail -n 5 /tmp/run.log" EXIT
                 for i in $(seq 1800); do
                     curl -sf http://127.0.0.1:8080/readyz >/dev/null && break
                     kill -0 $run || exit 1

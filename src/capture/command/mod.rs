@@ -1,7 +1,6 @@
 //! The only place with FFmpeg arguments: one command per source kind and tier, kept by golden files.
 //!
-//! FFmpeg runs inside the device's hot folder and writes relative names, so nothing it writes can land elsewhere and no
-//! character of the hot path can be taken for a pattern.
+//! Every output is an absolute path below the device's hot folder, so that `ps` tells whose FFmpeg it is.
 
 use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 
@@ -39,7 +38,7 @@ pub struct FfmpegCommand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
     pub audio: bool,
-    /// Invent decoding times for a copied stream that has none.
+    /// Invent decoding times for a copied stream that has none although it does not tell of B-frames.
     pub make_dts: bool,
 }
 
@@ -75,8 +74,8 @@ pub fn build(
     recipe.encoder_device(&mut args);
     input::add(&mut args, camera, &recipe);
     recipe.filters(&mut args);
-    recipe.recording(&mut args, epoch);
-    recipe.pictures(&mut args, epoch);
+    recipe.recording(&mut args, epoch, hot);
+    recipe.pictures(&mut args, epoch, hot);
     Ok(FfmpegCommand { program: settings.ffmpeg.path.clone(), dir: hot.device(&camera.id), args: args.0 })
 }
 
@@ -93,8 +92,15 @@ struct Recipe<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Video {
-    Copy { make_dts: bool, key_frames_only: bool },
-    Encode { encoder: Encoder, tier: Tier },
+    /// `held_back`: how many pictures a decoder reorders, 0 without B-frames.
+    Copy {
+        held_back: u32,
+        key_frames_only: bool,
+    },
+    Encode {
+        encoder: Encoder,
+        tier: Tier,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,8 +144,10 @@ impl<'a> Recipe<'a> {
         let copied = probe.video.as_ref().filter(|video| camera.quality == Quality::Copy && video.can_copy());
         let video = match copied {
             Some(video) => Video::Copy {
-                // Files carry decoding times of their own; RTP carries none.
-                make_dts: matches!(camera.source, Source::Rtsp(_)) && (attempt.make_dts || video.has_b_frames > 0),
+                held_back: match video.has_b_frames {
+                    0 if attempt.make_dts => 2,
+                    pictures => pictures.min(16),
+                },
                 key_frames_only: settings.capture.key_frames_only != crate::config::KeyFramesOnly::No,
             },
             None => {

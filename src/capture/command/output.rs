@@ -1,12 +1,12 @@
 //! The output side: one filter graph, the TS segments, and the pictures; all of it into the device's hot folder.
 
-use std::fmt::Write;
+use std::{ffi::OsString, fmt::Write};
 
 use crate::{
     capture::{PICTURE_TICKS_PER_SECOND, encoder::Encoder},
-    config::Source,
+    config::{Camera, Source},
     ids::Epoch,
-    storage::layout::{HotKind, PictureKind, hot_pattern},
+    storage::layout::{HotKind, HotLayout, PictureKind, hot_pattern},
 };
 
 use super::{Args, Recipe, Sound, Tier, Video, input::SCREEN_FPS, test_source::FPS as TEST_FPS};
@@ -94,13 +94,12 @@ impl Recipe<'_> {
     }
 
     /// Video and sound as 1 s TS segments.
-    pub(super) fn recording(&self, args: &mut Args, epoch: Epoch) {
+    pub(super) fn recording(&self, args: &mut Args, epoch: Epoch, hot: &HotLayout) {
         match self.video {
-            Video::Copy { make_dts, .. } => {
+            Video::Copy { held_back, .. } => {
                 args.add("-map 0:v:0 -c:v copy");
-                if make_dts {
-                    // FFmpeg 5.1 knows the reordering after a few pictures; only the first have no presentation time.
-                    args.pair("-bsf:v", r"setts=pts=if(eq(PTS\,NOPTS)\,DTS\,PTS)");
+                if let Source::Rtsp(_) = self.camera.source {
+                    args.pair("-bsf:v", first_times(held_back));
                 }
             }
             Video::Encode { encoder, tier } => {
@@ -139,9 +138,8 @@ impl Recipe<'_> {
         args.add("-avoid_negative_ts disabled -f hls -hls_segment_options avoid_negative_ts=disabled");
         // `temp_file`: the rename is what "ready" means. No `delete_segments`: the daemon alone deletes.
         args.add("-hls_time 1 -hls_list_size 2 -hls_flags temp_file -hls_segment_type mpegts");
-        let folder = HotKind::Segment.folder();
-        args.pair("-hls_segment_filename", format!("{folder}/{}", hot_pattern(HotKind::Segment, epoch)));
-        args.0.push(format!("{folder}/{FFMPEG_PLAYLIST}").into());
+        args.pair("-hls_segment_filename", pattern(hot, self.camera, HotKind::Segment, epoch));
+        args.0.push(hot.ffmpeg_playlist(&self.camera.id).into());
     }
 
     /// Pictures in one second, for encoders that count them and ignore forced key frames.
@@ -157,7 +155,7 @@ impl Recipe<'_> {
     }
 
     /// JPEGs whose names carry their time in [`PICTURE_TICKS_PER_SECOND`].
-    pub(super) fn pictures(&self, args: &mut Args, epoch: Epoch) {
+    pub(super) fn pictures(&self, args: &mut Args, epoch: Epoch, hot: &HotLayout) {
         for (name, kind) in self.wanted_pictures() {
             args.pair("-map", format!("[{name}]"));
             // 4 and 6 look alike at these sizes; a thumbnail of 320×180 takes 6 to 12 kB.
@@ -165,14 +163,30 @@ impl Recipe<'_> {
             args.add("-c:v mjpeg -pix_fmt yuvj420p -threads 1").pair("-q:v", quality);
             args.add("-fps_mode passthrough").pair("-enc_time_base", format!("1:{PICTURE_TICKS_PER_SECOND}"));
             args.add("-f image2 -atomic_writing 1 -frame_pts 1");
-            let kind = HotKind::Picture(kind);
-            args.0.push(format!("{}/{}", kind.folder(), hot_pattern(kind, epoch)).into());
+            args.0.push(pattern(hot, self.camera, HotKind::Picture(kind), epoch));
         }
     }
 }
 
-/// As in [`HotLayout::ffmpeg_playlist`](crate::storage::layout::HotLayout::ffmpeg_playlist).
-const FFMPEG_PLAYLIST: &str = "ffmpeg.m3u8";
+/// An absolute pattern. (The settings refuse a hot folder with `%`: the HLS muxer has no way to escape one.)
+fn pattern(hot: &HotLayout, camera: &Camera, kind: HotKind, epoch: Epoch) -> OsString {
+    hot.folder(&camera.id, kind).join(hot_pattern(kind, epoch)).into()
+}
+
+/// RTP gives the first picture of a run no time, and with B-frames FFmpeg 5.1 knows decoding times only when it has seen
+/// one more picture than are held back; its TS muxer refuses the one and its guess for the others is out of order. So the
+/// first is set before its neighbour (at most 3 pictures too early), and those decoding times count up from far enough.
+fn first_times(held_back: u32) -> String {
+    if held_back == 0 {
+        let first = r"if(eq(PTS\,NOPTS)\,NEXT_PTS-DURATION\,";
+        return format!(r"setts=pts={first}PTS):dts={first}DTS)");
+    }
+    let (early, earlier) = (held_back + 2, 2 * held_back + 4);
+    format!(
+        r"setts=pts=if(eq(PTS\,NOPTS)\,NEXT_PTS-{early}*DURATION\,PTS):dts=if(eq(N\,0)\,NEXT_PTS-{earlier}*DURATION\,if(lt(N\,{})\,PREV_OUTDTS+1\,DTS))",
+        held_back + 1
+    )
+}
 
 fn shrink(width: u16, height: u16) -> String {
     format!("scale=w='min({width},iw)':h='min({height},ih)':force_original_aspect_ratio=decrease:force_divisible_by=2")

@@ -59,12 +59,12 @@ pub struct Encoded {
     pub audio: Run,
     /// Bytes of samples in `bytes`.
     pub media_bytes: u64,
-    moof_len: usize,
-    mdat_crc: u32,
+    /// CRC32C of `bytes` but the last four of the moof, which hold it.
+    pub checksum: u32,
 }
 
 /// The last child of a moof: a `free` box with the CRC32C of the whole fragment but these four bytes. It costs 12 bytes a
-/// GOP and tells a torn fragment from a whole one where no mark vouches for it yet.
+/// GOP, tells a torn fragment from a whole one where no mark vouches for it yet, and is what marks sum up.
 pub(crate) const CHECKSUM_BOX: [u8; 8] = *b"\0\0\0\x0cfree";
 
 impl Encoded {
@@ -106,25 +106,16 @@ impl Encoded {
             place.copy_from_slice(&self.bytes);
         }
         self.bytes = body;
-        self.moof_len = moof_len;
-        self.sum();
+        self.sum(moof_len);
         Ok(())
     }
 
-    /// `crc` (CRC32C) continued over `bytes`, without reading the samples again.
-    pub fn continue_crc(&self, crc: u32) -> u32 {
-        let moof = self.bytes.get(..self.moof_len).unwrap_or_default();
-        let mdat_len = self.bytes.len() - moof.len();
-        crc32c::crc32c_combine(crc32c::crc32c_append(crc, moof), self.mdat_crc, mdat_len)
-    }
-
-    fn sum(&mut self) {
-        let moof_len = self.moof_len.min(self.bytes.len());
+    fn sum(&mut self, moof_len: usize) {
+        let moof_len = moof_len.min(self.bytes.len());
         let (moof, mdat) = self.bytes.split_at_mut(moof_len);
-        self.mdat_crc = crc32c::crc32c(mdat);
         if let Some((summed, place)) = moof.split_last_chunk_mut::<4>() {
-            let sum = crc32c::crc32c_combine(crc32c::crc32c(summed), self.mdat_crc, mdat.len());
-            *place = sum.to_be_bytes();
+            self.checksum = crc32c::crc32c_append(crc32c::crc32c(summed), mdat);
+            *place = self.checksum.to_be_bytes();
         }
     }
 

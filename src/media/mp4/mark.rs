@@ -5,7 +5,8 @@
 //! 16 u32 commit number            20 u32 run epoch            24 u64 last segment's number in its run
 //! 32 i64 last video DTS           40 i64 last audio DTS (90 kHz run time; i64::MIN: no such track)
 //! 48 i64 offset of run time to wall clock                     56 u64 batch length in bytes
-//! 64 u32 CRC32C of the batch      68 u64 reserved, 0          76 u32 CRC32C of bytes 0..76
+//! 64 u32 CRC32C of the checksums of the batch's fragments    68 u64 reserved, 0
+//! 76 u32 CRC32C of bytes 0..76
 //! ```
 
 use crate::{
@@ -38,8 +39,13 @@ pub struct Mark {
     pub info: MarkInfo,
     /// Bytes from the end of the mark before (or the first fragment) to this mark.
     pub batch_len: u64,
-    /// CRC32C of those bytes.
+    /// CRC32C of the checksums of the fragments in it, in order: through them of every byte, without a second pass.
     pub batch_crc: u32,
+}
+
+/// Continues [`Mark::batch_crc`] by one fragment.
+pub(crate) fn sum_up(batch_crc: u32, checksum: u32) -> u32 {
+    crc32c::crc32c_append(batch_crc, &checksum.to_be_bytes())
 }
 
 impl MarkInfo {

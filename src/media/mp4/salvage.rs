@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::media::mp4::{
     bytes::Put,
-    mark::{Mark, MarkInfo},
+    mark::{Mark, MarkInfo, sum_up},
     scan::{FragmentInfo, Piece},
     table::{Run, Tables},
     tracks::Tracks,
@@ -30,8 +30,9 @@ pub struct Salvage {
     pub len: u64,
     /// The last good mark.
     pub mark: Option<Mark>,
-    /// Where the bytes after it begin: the batch of the next mark.
+    /// Where the bytes after it begin, and the sum of the fragments kept among them: the batch of the next mark.
     pub batch_start: u64,
+    pub batch_crc: u32,
     /// Damage within what is kept, to be covered by `free` boxes so that players walk on.
     pub covers: Vec<Range<u64>>,
     /// True when fragments behind the last good mark are kept: then a mark must close them.
@@ -52,7 +53,7 @@ pub fn salvage(pieces: &[Piece], tracks: &Tracks, data_offset: u64, tail: Tail) 
             out.mark = Some(*mark);
         }
     }
-    out.batch_start = out.len;
+    (out.batch_start, out.batch_crc) = (out.len, 0);
     out.closing = out.mark.map(|mark| mark.info).unwrap_or_default();
     if tail == Tail::Cut {
         return out;
@@ -98,6 +99,7 @@ impl Salvage {
         }
         self.tables.push(video, audio, tracks.video.is_some(), tracks.audio_rate());
         self.fragments += 1;
+        self.batch_crc = sum_up(self.batch_crc, fragment.checksum);
         self.sequence = self.sequence.max(fragment.sequence);
         true
     }
