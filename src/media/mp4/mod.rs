@@ -22,6 +22,7 @@ pub mod mark;
 mod moof;
 pub mod movie;
 pub mod salvage;
+pub mod samples;
 pub mod scan;
 pub mod seal;
 pub mod table;

@@ -1,0 +1,14 @@
+//! Derives on read: what somebody asks for is computed from the chunks as they lie, and no file is written.
+//!
+//! [`select`] says which chunks hold a span, [`cache`] gives the [`FragmentTable`] of each, [`timeline`] what there is.
+//! Everything here blocks or is pure: `web` decides on which thread it runs.
+
+pub mod cache;
+pub mod fragments;
+pub mod select;
+mod track;
+
+pub use cache::{TableCache, open};
+pub use fragments::{FragmentRef, FragmentTable, Hole};
+pub use select::{Part, Selection, select};
+pub use track::{RunRef, SampleRef, Track};
