@@ -4,9 +4,12 @@
 //! Everything here blocks or is pure: `web` decides on which thread it runs.
 
 pub mod cache;
+pub mod clip;
 pub mod fragments;
+mod lay;
 pub mod select;
 mod track;
+pub mod virtual_mp4;
 
 pub use cache::{TableCache, open};
 pub use fragments::{FragmentRef, FragmentTable, Hole};

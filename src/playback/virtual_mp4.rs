@@ -6,17 +6,15 @@
 use std::ops::Range;
 
 use crate::{
-    clock::{TICKS_PER_SECOND, Utc90k},
+    clock::Utc90k,
     error::{Error, Kind, Result},
     playback::{
-        fragments::{FragmentRef, FragmentTable},
+        fragments::{FragmentRef, FragmentTable, Hole},
         lay::Layer,
+        select::GAP_90K,
         track::{RunRef, SampleRef},
     },
 };
-
-/// A hole longer than this is a gap: the same 500 ms as everywhere.
-pub const GAP_90K: i64 = TICKS_PER_SECOND / 2;
 
 /// Bytes between two wanted ranges that are sent along rather than left out: the `moof` of 10 s fits, so that a clip
 /// is one slice a chunk and not one a fragment.
@@ -42,10 +40,17 @@ pub struct Cut {
     pub sound_only: bool,
 }
 
+/// A chunk, and from when to when it counts.
+#[derive(Clone, Debug)]
+pub struct Source<'a> {
+    pub table: &'a FragmentTable,
+    pub window: Range<Utc90k>,
+}
+
 /// A stretch of the virtual file that is a stretch of a chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Which of the tables.
+    /// Which of the sources.
     pub source: usize,
     pub range: Range<u64>,
     /// Where it begins behind the head.
@@ -58,6 +63,8 @@ pub struct VirtualMp4 {
     pub head: Vec<u8>,
     /// In the order of the virtual file, without holes.
     pub pieces: Vec<Piece>,
+    /// Bytes behind the head.
+    pub media_len: u64,
     /// Of movie time 0.
     pub start: Utc90k,
     /// Shown pictures and heard frames of sound.
@@ -67,44 +74,48 @@ pub struct VirtualMp4 {
 /// None when no picture (no sound, where none is wanted or there) lies in the span.
 ///
 /// `sources` are in the order of time; `gaps` are the holes of more than [`GAP_90K`] between and inside them.
-pub fn cut(sources: &[&FragmentTable], gaps: &[Range<Utc90k>], wish: &Cut) -> Result<Option<VirtualMp4>> {
-    let mut chosen: Vec<Chosen> = sources.iter().map(|table| Chosen::pictures(table, wish)).collect();
-    let first_picture = chosen.iter().filter_map(|chosen| chosen.first_shown).min();
-    let first_sound = || sources.iter().filter_map(|table| first_sound(table, wish.span.start)).min();
-    let Some(first) = first_picture.or_else(first_sound).filter(|first| *first < wish.span.end) else {
-        return Ok(None);
-    };
+pub fn cut(sources: &[Source<'_>], gaps: &[Hole], wish: &Cut) -> Result<Option<VirtualMp4>> {
+    let mut chosen: Vec<Chosen> = Vec::with_capacity(sources.len());
+    let mut first_picture = None;
+    for source in sources {
+        let of_this = if wish.sound_only { Chosen::default() } else { Chosen::pictures(source, first_picture.is_none()) };
+        first_picture = first_picture.or(of_this.first_shown);
+        chosen.push(of_this);
+    }
+    let first_sound = || sources.iter().find_map(first_sound);
+    let Some(first) = first_picture.or_else(first_sound) else { return Ok(None) };
     // A span that begins inside a gap begins with nothing, unless gaps are skipped.
     let waits = wish.gaps == Gaps::Keep && first - wish.span.start > GAP_90K;
     let start = if waits { wish.span.start } else { first };
     let mut is_first = true;
-    for (chosen, table) in chosen.iter_mut().zip(sources) {
-        chosen.add_sound(table, start..wish.span.end, &mut is_first);
+    for (chosen, source) in chosen.iter_mut().zip(sources) {
+        chosen.add_sound(source, start, &mut is_first);
     }
     let pieces = pieces(&chosen);
     let used = || sources.iter().zip(&chosen).enumerate().filter(|(_, (_, chosen))| !chosen.fragments.is_empty());
-    let Some((_, (origin, _))) = used().next() else { return Ok(None) };
-    let mut layer = Layer::new(origin.meta.start, &used().map(|(_, (table, _))| *table).collect::<Vec<_>>());
-    for (index, (table, chosen)) in used() {
+    let tables: Vec<_> = used().map(|(_, (source, _))| source.table).collect();
+    let Some(origin) = tables.first().map(|table| table.meta.start) else { return Ok(None) };
+    let mut layer = Layer::new(origin, &tables);
+    for (index, (source, chosen)) in used() {
         for fragment in &chosen.fragments {
-            let skipped = |gap: &&Range<Utc90k>| gap.start >= start && middle(gap) <= fragment.start;
+            // Sound may begin a little before the picture: what lies behind the middle of a gap is behind the gap.
+            let is_behind = |gap: &&Hole| gap.start >= start && gap.start + (gap.end - gap.start) / 2 <= fragment.start;
             let skipped_90k = match wish.gaps {
                 Gaps::Keep => 0,
-                // Of a fragment what is seen begins at `start`, and sound may begin a little earlier or later.
-                Gaps::Skip => gaps.iter().filter(skipped).map(|gap| gap.end - gap.start).sum(),
+                Gaps::Skip => gaps.iter().filter(is_behind).map(|gap| gap.end - gap.start).sum(),
             };
-            let place = |part: &Option<Part<'_>>| {
+            let [video, audio] = [&fragment.video, &fragment.audio].map(|part| {
                 let part = part.as_ref()?;
                 Some((part, placed(&pieces, index, part.offset)?))
-            };
-            layer.lay(table, place(&fragment.video), place(&fragment.audio), skipped_90k)?;
+            });
+            layer.lay(source.table, video, audio, skipped_90k)?;
         }
     }
     let media_len = pieces.last().map_or(0, |piece| piece.at + len(&piece.range));
     let movie = layer.finish(start, wish.span.end, first_picture)?;
     let head = movie.head(media_len).ok_or_else(|| Error::new(Kind::Corrupt, "unusable parameter sets"))?;
     let frames = [chosen.iter().map(|chosen| chosen.shown).sum(), chosen.iter().map(|chosen| chosen.heard).sum()];
-    Ok(Some(VirtualMp4 { head, pieces, start, frames }))
+    Ok(Some(VirtualMp4 { head, pieces, media_len, start, frames }))
 }
 
 /// Consecutive samples of one run.
@@ -166,33 +177,33 @@ struct Chosen<'a> {
 }
 
 impl<'a> Chosen<'a> {
-    /// Pictures in the span, and in decoding order those before them back to the key frame.
-    fn pictures(table: &'a FragmentTable, wish: &Cut) -> Self {
+    /// Pictures in the window, in decoding order. The first source goes back to the key frame before, which the edit list
+    /// hides; in the others nothing could hide it, so they begin with one.
+    fn pictures(source: &Source<'a>, is_first: bool) -> Self {
+        let Source { table, window } = source;
         let mut out = Self::default();
-        if wish.sound_only {
-            return out;
-        }
         // (fragment, sample), in decoding order.
         let (mut key, mut from, mut to) = ((0, 0), None, (0, 0));
-        for fragment in table.fragments().take_while(|fragment| fragment.start < wish.span.end) {
+        for fragment in table.fragments().take_while(|fragment| fragment.start < window.end) {
             let Some(run) = fragment.video else { continue };
             if run.begins_with_sync() && from.is_none() {
                 key = (fragment.index, 0);
             }
-            if fragment.end <= wish.span.start {
+            if fragment.end <= window.start {
                 continue;
             }
             for (number, sample) in run.samples().enumerate() {
+                let shown = table.wall(&table.video, sample.pts());
                 if sample.sync && from.is_none() {
                     key = (fragment.index, number);
                 }
-                let shown = table.wall(&table.video, sample.pts());
-                if wish.span.contains(&shown) {
-                    from.get_or_insert(key);
-                    to = (fragment.index, number + 1);
-                    out.shown += 1;
-                    out.first_shown = Some(out.first_shown.map_or(shown, |first| first.min(shown)));
+                if !window.contains(&shown) || (!is_first && from.is_none() && !sample.sync) {
+                    continue;
                 }
+                from.get_or_insert(key);
+                to = (fragment.index, number + 1);
+                out.shown += 1;
+                out.first_shown = Some(out.first_shown.map_or(shown, |first| first.min(shown)));
             }
         }
         let Some(from) = from else { return out };
@@ -209,7 +220,9 @@ impl<'a> Chosen<'a> {
 
     /// Frames of sound heard in the span. Before the very first goes one more, if there is one: a decoder needs it to
     /// begin (AAC frames overlap), and the edit list keeps it from being heard.
-    fn add_sound(&mut self, table: &'a FragmentTable, span: Range<Utc90k>, is_first: &mut bool) {
+    fn add_sound(&mut self, source: &Source<'a>, from: Utc90k, is_first: &mut bool) {
+        let table = source.table;
+        let span = source.window.start.max(from)..source.window.end;
         let mut before = None;
         for fragment in table.fragments() {
             let Some(run) = fragment.audio else { continue };
@@ -257,16 +270,15 @@ impl<'a> Chosen<'a> {
     }
 }
 
-/// When sound is first heard at or after `from`.
-fn first_sound(table: &FragmentTable, from: Utc90k) -> Option<Utc90k> {
-    let times = table.audio.runs().map(|run| run.shown()).map(|shown| {
+/// When sound is first heard in the window.
+fn first_sound(source: &Source<'_>) -> Option<Utc90k> {
+    let Source { table, window } = source;
+    let mut times = table.audio.runs().map(|run| {
+        let shown = run.shown();
         table.wall(&table.audio, shown.start)..table.wall(&table.audio, shown.end)
     });
-    times.into_iter().find(|shown| shown.end > from).map(|shown| shown.start.max(from))
-}
-
-fn middle(gap: &Range<Utc90k>) -> Utc90k {
-    gap.start + (gap.end - gap.start) / 2
+    let shown = times.find(|shown| shown.end > window.start)?;
+    Some(shown.start.max(window.start)).filter(|first| *first < window.end)
 }
 
 fn len(range: &Range<u64>) -> u64 {
