@@ -3,21 +3,28 @@
 use std::{fmt::Write as _, fs::File, ops::Range, sync::Arc};
 
 use crate::{
-    clock::Utc90k,
+    clock::{TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
     ids::DeviceId,
     playback::{
-        TableCache, open,
-        fragments::FragmentTable,
+        FragmentTable, TableCache, Track, open,
         select::{GAP_90K, Part, Selection, select},
         virtual_mp4::{Cut, Source, VirtualMp4, cut},
     },
-    storage::{ChunkEntry, DeviceIndex, Volume, layout::ChunkKey},
+    storage::{DeviceIndex, Volume, layout::ChunkKey},
 };
 
-/// Until when footage is committed; None without any. A clip that ends later would change while it is read.
-pub fn committed_until(chunks: &[Arc<ChunkEntry>]) -> Option<Utc90k> {
-    chunks.iter().map(|chunk| chunk.end).max()
+/// Tracks of a segment end apart by less than this.
+const TRACKS_APART_90K: i64 = 2 * TICKS_PER_SECOND;
+
+/// What comes of asking for a clip.
+#[derive(Debug)]
+pub enum Made {
+    Clip(Box<Clip>),
+    /// Nothing lies in the span.
+    Nothing,
+    /// The span reaches beyond what is committed: a clip of it would be another one a minute later. Ask with this end.
+    Until(Utc90k),
 }
 
 /// A clip ready to be sent: its bytes are the head, then the pieces.
@@ -32,9 +39,20 @@ pub struct Clip {
 }
 
 impl Clip {
-    /// None when nothing lies in the span. Blocks: for reader threads. `Gone` when a chunk is deleted meanwhile.
-    pub fn make(volume: &Volume, index: &DeviceIndex, cache: &TableCache, wish: Cut) -> Result<Option<Self>> {
-        let selection = select(&index.snapshot(), wish.span.start, wish.span.end);
+    /// Blocks: for reader threads. `Gone` when a chunk is deleted meanwhile.
+    pub fn make(volume: &Volume, index: &DeviceIndex, cache: &TableCache, wish: Cut) -> Result<Made> {
+        let chunks = index.snapshot();
+        let newest = chunks.iter().max_by_key(|chunk| chunk.end);
+        let Some(newest) = newest.filter(|newest| newest.end > wish.span.start) else { return Ok(Made::Nothing) };
+        if newest.end + -TRACKS_APART_90K < wish.span.end {
+            let settled = settled_until(cache.read(volume, index, newest).map_err(gone)?.as_ref());
+            if settled <= wish.span.start {
+                return Ok(Made::Nothing);
+            } else if settled < wish.span.end {
+                return Ok(Made::Until(settled));
+            }
+        }
+        let selection = select(&chunks, wish.span.start, wish.span.end);
         let read = |part: &Part| cache.read(volume, index, &part.chunk).map_err(gone);
         let tables: Vec<Arc<FragmentTable>> = selection.parts.iter().map(read).collect::<Result<_>>()?;
         let of = |part: &Part| {
@@ -45,11 +63,12 @@ impl Clip {
         let windows = windows(&selection);
         let sources: Vec<Source<'_>> =
             tables.iter().zip(windows).map(|(table, window)| Source { table, window }).collect();
-        let Some(movie) = cut(&sources, &gaps, &wish)? else { return Ok(None) };
+        let Some(movie) = cut(&sources, &gaps, &wish)? else { return Ok(Made::Nothing) };
         let keys: Vec<ChunkKey> = selection.parts.iter().map(|part| part.chunk.key).collect();
         let files = keys.iter().map(|key| open(volume, index, *key).map(Arc::new).map_err(gone));
         let files = files.collect::<Result<_>>()?;
-        Ok(Some(Self { device: index.device().clone(), wish, movie, files, keys }))
+        let device = index.device().clone();
+        Ok(Made::Clip(Box::new(Self { device, wish, movie, files, keys })))
     }
 
     /// Where the bytes behind the head come from, in order.
@@ -110,6 +129,16 @@ impl Clip {
         }
         out
     }
+}
+
+/// Until when nothing will be added: of picture and sound one ends before the other, and goes on in the next commit.
+/// Where they are far apart one has ended for good.
+fn settled_until(table: &FragmentTable) -> Utc90k {
+    let end = |track: &Track| track.runs().last().map(|run| table.wall(track, run.shown().end));
+    let [video, audio] = [end(&table.video), end(&table.audio)];
+    let latest = video.max(audio).unwrap_or(table.meta.start);
+    let near = [video, audio].into_iter().flatten().filter(|end| latest - *end <= TRACKS_APART_90K);
+    near.min().unwrap_or(latest)
 }
 
 /// A chunk that ends a little after the next one starts (labels are corrected by drift at chunk starts) is shown to its

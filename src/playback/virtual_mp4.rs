@@ -78,7 +78,8 @@ pub fn cut(sources: &[Source<'_>], gaps: &[Hole], wish: &Cut) -> Result<Option<V
     let mut chosen: Vec<Chosen> = Vec::with_capacity(sources.len());
     let mut first_picture = None;
     for source in sources {
-        let of_this = if wish.sound_only { Chosen::default() } else { Chosen::pictures(source, first_picture.is_none()) };
+        let of_this =
+            if wish.sound_only { Chosen::default() } else { Chosen::pictures(source, first_picture.is_none()) };
         first_picture = first_picture.or(of_this.first_shown);
         chosen.push(of_this);
     }

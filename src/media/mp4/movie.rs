@@ -2,16 +2,14 @@
 //!
 //! A reader gets it before slices of chunks; offsets of the tables count from the first byte after it.
 
-use crate::{
-    media::{
-        AudioConfig, VideoConfig,
-        mp4::{
-            bytes::Put,
-            fragment::{AUDIO_TRACK, VIDEO_TRACK},
-            table::TrackTable,
-            tracks::{put_audio_entry, put_video_entry},
-            trak::{Trak, created, put_mvhd},
-        },
+use crate::media::{
+    AudioConfig, VideoConfig,
+    mp4::{
+        bytes::Put,
+        fragment::{AUDIO_TRACK, VIDEO_TRACK},
+        table::TrackTable,
+        tracks::{put_audio_entry, put_video_entry},
+        trak::{Trak, created, put_mvhd},
     },
 };
 
