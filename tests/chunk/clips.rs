@@ -304,7 +304,9 @@ fn gaps_keep_their_time_or_are_skipped() {
             let file = std::fs::read(&path).unwrap();
             for packet in packets(&path, &file).into_iter().filter(|packet| !packet.is_video && !packet.hidden) {
                 let sound = footage.samples.iter().find(|sound| sound.bytes == packet.bytes).unwrap();
-                let (picture, _) = footage.frames.iter().rfind(|(at, _)| *at <= sound.at + 0.02).unwrap();
+                let apart = |at: f64| (at - sound.at).abs();
+                let near = |one: &&(f64, String), other: &&(f64, String)| apart(one.0).total_cmp(&apart(other.0));
+                let (picture, _) = footage.frames.iter().min_by(near).unwrap();
                 let number = footage.frames.iter().filter(|(at, _)| *at >= from - 1e-5 && *at < picture - 1e-5).count();
                 let skew = (packet.pts - found[number.min(found.len() - 1)].0) - (sound.at - picture);
                 assert!(skew.abs() <= 0.02, "{name} {from}..{to}: sound of {} is {skew} s off", sound.at);
