@@ -6,6 +6,7 @@
 pub mod cache;
 pub mod fragments;
 pub mod select;
+pub mod timeline;
 mod track;
 
 pub use cache::{TableCache, open};
