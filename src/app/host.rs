@@ -25,6 +25,7 @@ use crate::{
         epoch::EpochSource,
         merger_actor::{MergerParts, SegmentArrived},
     },
+    playback::TableCache,
     storage::{DeviceIndex, HotDevice, HotLayout, HotLimits, Retention, Volume, inventory},
     supervisor::{ChildSpec, Load, LoadActor, Slot, Supervisor},
     web::{DeviceStatus, HotCache, WebDevice, WebState, facts, reader::Readers},
@@ -156,6 +157,7 @@ impl Host {
             cleaner: self.cleaner_status(),
             readers: Readers::start().map_err(|error| Error::io("starting the reader threads", "", error))?,
             hot_cache: HotCache::default(),
+            tables: TableCache::default(),
         })
     }
 

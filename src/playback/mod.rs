@@ -8,6 +8,7 @@ pub mod clip;
 pub mod fragments;
 mod lay;
 pub mod select;
+pub mod timeline;
 mod track;
 pub mod virtual_mp4;
 

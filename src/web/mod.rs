@@ -22,6 +22,7 @@ use crate::{
     error::{Error, Kind, Result},
     ids::DeviceId,
     keep::cleaner::CleanerStatus,
+    playback::TableCache,
     storage::{DeviceIndex, HotDevice, Volume},
     supervisor::{Load, StateBoard},
     telemetry::{DeviceMetrics, Metrics, RequestLabel},
@@ -34,6 +35,7 @@ mod commands;
 pub mod control;
 mod error;
 pub mod facts;
+mod footage;
 mod host;
 mod live;
 mod manifest;
@@ -41,6 +43,8 @@ mod range;
 pub mod reader;
 mod server;
 mod slices;
+mod time;
+mod timeline;
 mod ui;
 
 #[cfg(test)]
@@ -68,6 +72,7 @@ pub struct WebState {
     pub cleaner: Arc<dyn Fn() -> Arc<CleanerStatus> + Send + Sync>,
     pub readers: reader::Readers,
     pub hot_cache: HotCache,
+    pub tables: TableCache,
 }
 
 /// One device as readers see it.
@@ -125,6 +130,7 @@ const ROUTES: &[Entry] = &[
     entry("/metrics", || read().to(host::metrics)),
     entry("/api/host/state", || read().to(host::state)),
     entry("/api/host/health", || read().to(host::health)),
+    entry("/api/host/timeline/{device}", || read().to(timeline::timeline)),
     entry("/host/stream/{device}/segments/output.m3u8", || read().to(live::playlist)),
     entry("/host/stream/{device}/segments/segment_{key}.ts", || read().to(live::segment)),
     entry("/host/stream/{device}/segments/archive_manifest.json", || read().to(manifest::archive)),

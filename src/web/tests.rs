@@ -27,6 +27,8 @@ use crate::{
     },
 };
 
+mod timeline;
+
 /// 2023-11-14T22:13:20Z
 const NOW: Utc90k = Utc90k::from_seconds(1_700_000_000);
 const OLD: ChunkKey = ChunkKey { start_ms: 1_699_999_200_000, generation: 0 };
@@ -80,6 +82,7 @@ impl Host {
             cleaner: Arc::new(Arc::default),
             readers: reader::Readers::start().unwrap(),
             hot_cache: HotCache::default(),
+            tables: TableCache::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
