@@ -20,6 +20,7 @@ pub mod keep;
 pub mod limits;
 pub mod media;
 pub mod merge;
+pub mod playback;
 pub mod storage;
 pub mod supervisor;
 pub mod telemetry;

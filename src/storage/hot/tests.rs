@@ -112,13 +112,16 @@ fn pictures_stay_within_their_counts_and_the_newest_is_known() {
     for number in 0..5 {
         for kind in [PictureKind::Capture, PictureKind::Thumbnail] {
             bench.write(HotKind::Picture(kind), key(1, number));
-            bench.hot.picture_arrived(kind, key(1, number), 1000, NOW);
+            // One hiccup among pictures that come every second.
+            let arrived = NOW + 90_000 * [0, 1, 7, 8, 9][number as usize];
+            bench.hot.picture_arrived(kind, key(1, number), 1000, arrived);
         }
     }
     bench.manual.advance(Duration::from_secs(2));
     assert_eq!(bench.hot.evict().pictures, 5);
     let newest = bench.hot.newest_picture(PictureKind::Capture).unwrap();
     assert_eq!((newest.key, newest.age), (key(1, 4), Duration::from_secs(2)));
+    assert_eq!(newest.interval, Some(Duration::from_secs(1)));
     assert_eq!(bench.files(HotKind::Picture(PictureKind::Capture)), [key(1, 2), key(1, 3), key(1, 4)]);
     let open = |number| bench.hot.open(HotKind::Picture(PictureKind::Thumbnail), key(1, number));
     assert!(open(4).is_ok());
