@@ -1,3 +1,17 @@
-//! Derived on read: everything that is not a chunk but is made of chunks, without a file being written.
+//! Derives on read: what somebody asks for is computed from the chunks as they lie, and no file is written.
+//!
+//! [`select`] says which chunks hold a span, [`cache`] gives the [`FragmentTable`] of each, [`playlist`] lists them for
+//! players, [`still`] finds what makes one picture.
+//! Everything here blocks or is pure: `web` decides on which thread it runs.
 
+pub mod cache;
+pub mod fragments;
 pub mod playlist;
+pub mod select;
+pub mod still;
+mod track;
+
+pub use cache::{TableCache, open};
+pub use fragments::{FragmentRef, FragmentTable, Hole};
+pub use select::{Part, Selection, select};
+pub use track::{RunRef, SampleRef, Track};

@@ -8,4 +8,5 @@ mod mp4_folded;
 mod playing;
 mod seeds;
 mod support;
+mod tables;
 mod torn;

@@ -21,6 +21,7 @@ pub mod identity;
 pub mod mark;
 mod moof;
 pub mod salvage;
+pub mod samples;
 pub mod scan;
 pub mod seal;
 pub mod table;

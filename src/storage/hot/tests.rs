@@ -117,11 +117,12 @@ fn pictures_stay_within_their_counts_and_the_newest_is_known() {
             bench.hot.picture_arrived(kind, key(1, number), 1000, arrived);
         }
     }
+    let interval = bench.hot.newest_picture(PictureKind::Capture).and_then(|newest| newest.interval);
+    assert_eq!(interval, Some(Duration::from_secs(1)));
     bench.manual.advance(Duration::from_secs(2));
     assert_eq!(bench.hot.evict().pictures, 5);
     let newest = bench.hot.newest_picture(PictureKind::Capture).unwrap();
     assert_eq!((newest.key, newest.age), (key(1, 4), Duration::from_secs(2)));
-    assert_eq!(newest.interval, Some(Duration::from_secs(1)));
     assert_eq!(bench.files(HotKind::Picture(PictureKind::Capture)), [key(1, 2), key(1, 3), key(1, 4)]);
     let open = |number| bench.hot.open(HotKind::Picture(PictureKind::Thumbnail), key(1, number));
     assert!(open(4).is_ok());
