@@ -26,6 +26,7 @@ use crate::{
         epoch::EpochSource,
         merger_actor::{CommitNow, MergerParts, SegmentArrived},
     },
+    playback::TableCache,
     storage::{DeviceIndex, HotDevice, HotLayout, HotLimits, Retention, Volume, inventory},
     supervisor::{ChildSpec, Load, LoadActor, Slot, Supervisor},
     web::{DeviceStatus, HotCache, Stills, WebDevice, WebState, facts, reader::Readers},
@@ -170,6 +171,7 @@ impl Host {
             readers: Readers::start().map_err(|error| Error::io("starting the reader threads", "", error))?,
             hot_cache: HotCache::default(),
             stills: Stills::new(self.spawner.clone()),
+            tables: TableCache::default(),
         })
     }
 

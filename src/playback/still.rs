@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::{
     clock::Utc90k,
     error::{Error, Kind, Result},
-    media::{VideoCodec, VideoConfig},
+    media::VideoConfig,
     playback::{FragmentTable, SampleRef, select::GAP_90K},
 };
 
@@ -45,7 +45,12 @@ pub fn shot(table: &FragmentTable, at: Utc90k, exact: bool) -> Result<Option<Sho
             behind.push(samples);
             continue;
         };
-        let fed: Vec<SampleRef> = samples.into_iter().skip(key).chain(behind.into_iter().rev().flatten()).collect();
+        let newer = behind.into_iter().rev().flatten();
+        let mut fed: Vec<SampleRef> = samples.into_iter().skip(key).chain(newer).collect();
+        // Pictures that follow a key frame but are shown before it (H.265 CRA) need what came before: a decoder that
+        // begins here leaves them out, and so must the count. Nothing after them refers to them.
+        let first_shown = fed.first().map_or(0, SampleRef::pts);
+        fed.retain(|sample| sample.pts() >= first_shown);
         let target = if exact { target(&fed, is_shown) } else { 0 };
         let fed = fed.get(..=target).unwrap_or_default();
         let Some(last) = fed.last() else { return Ok(None) };
@@ -104,11 +109,4 @@ pub fn elementary_stream(config: &VideoConfig, samples: &[u8]) -> Result<Vec<u8>
         return Err(Error::new(Kind::Corrupt, "bytes behind the last NAL unit"));
     }
     Ok(out)
-}
-
-impl Shot {
-    /// Of the raw stream.
-    pub fn codec(&self) -> VideoCodec {
-        self.config.codec
-    }
 }

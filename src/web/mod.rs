@@ -23,6 +23,7 @@ use crate::{
     error::{Error, Kind, Result},
     ids::DeviceId,
     keep::cleaner::CleanerStatus,
+    playback::TableCache,
     storage::{DeviceIndex, HotDevice, Volume},
     supervisor::{Load, StateBoard},
     telemetry::{DeviceMetrics, Metrics, RequestLabel},
@@ -35,15 +36,19 @@ mod commands;
 pub mod control;
 mod error;
 pub mod facts;
+mod footage;
 mod host;
+mod hours;
 mod live;
 mod manifest;
+mod playlists;
 mod range;
 pub mod reader;
 mod restart;
 mod server;
 mod slices;
 mod stills;
+mod time;
 mod ui;
 
 #[cfg(test)]
@@ -72,6 +77,7 @@ pub struct WebState {
     pub cleaner: Arc<dyn Fn() -> Arc<CleanerStatus> + Send + Sync>,
     pub readers: reader::Readers,
     pub hot_cache: HotCache,
+    pub tables: TableCache,
     pub stills: Stills,
 }
 
@@ -142,9 +148,12 @@ const ROUTES: &[Entry] = &[
     entry("/api/host/health", || read().to(host::health)),
     entry("/api/host/screenshot/{device}", || read().to(stills::screenshot)),
     action("/api/host/restart-video/{device}", || web::post().to(restart::create)),
+    entry("/api/host/segments/{device}/{hour}", || read().to(playlists::segments)),
+    entry("/api/host/playlist/{device}.m3u8", || read().to(playlists::span)),
     entry("/host/stream/{device}/segments/output.m3u8", || read().to(live::playlist)),
     entry("/host/stream/{device}/segments/segment_{key}.ts", || read().to(live::segment)),
     entry("/host/stream/{device}/segments/archive_manifest.json", || read().to(manifest::archive)),
+    entry("/host/stream/{device}/segments/{hour}/archive.m3u8", || read().to(playlists::hour)),
     entry("/host/stream/{device}/segments/{hour}/chunk_10min_{index}.mp4", || read().to(chunks::ring)),
     entry("/host/stream/{device}/chunks/{key}.mp4", || read().to(chunks::stable)),
 ];

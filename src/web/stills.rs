@@ -1,6 +1,6 @@
 //! Pictures: the newest from RAM, any past one decoded from the archive.
 
-use std::{io::Read, sync::Arc, time::Duration};
+use std::{io::Read, os::unix::fs::FileExt, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -14,6 +14,7 @@ use tokio::{sync::Semaphore, time::timeout};
 use super::{
     State, WebDevice, WebState,
     slices::{Content, Slice, respond},
+    time::moment,
 };
 use crate::{
     capture::{
@@ -22,9 +23,15 @@ use crate::{
     },
     clock::Utc90k,
     error::{Error, Kind, Result},
+    media::VideoCodec,
+    playback::{
+        select,
+        select::GAP_90K,
+        still::{Shot, elementary_stream, shot},
+    },
     storage::{
         HotPicture,
-        layout::{HotKind, PictureKind},
+        layout::{ChunkKey, HotKind, PictureKind},
     },
 };
 
@@ -72,7 +79,62 @@ pub async fn screenshot(
 ) -> Result<HttpResponse> {
     let device = state.device(&device)?;
     let width = wanted.width.as_deref().map(width).transpose()?;
-    newest(&request, &state, &device, width).await
+    let exact = wanted.exact.as_deref().map(exact).transpose()?.unwrap_or(false);
+    match wanted.at.as_deref() {
+        Some(at) => {
+            let at = moment("at", at, state.clock.wall())?;
+            past(&request, &state, &device, at, exact, width).await
+        }
+        None => newest(&request, &state, &device, width).await,
+    }
+}
+
+/// What was recorded at `at`: its key frame, or the picture itself. 404 in a gap and for what is not on the disk.
+async fn past(
+    request: &HttpRequest,
+    state: &WebState,
+    device: &WebDevice,
+    at: Utc90k,
+    exact: bool,
+    width: Option<u16>,
+) -> Result<HttpResponse> {
+    let nothing = || Error::new(Kind::NotFound, format!("{} has no picture of {at}", device.id));
+    // From a little before: a seam between two chunks is no gap.
+    let parts = select(&device.index.snapshot(), at + -GAP_90K, at + 1).parts;
+    for part in parts.iter().rev() {
+        let table = state.table(device, &part.chunk).await?;
+        let Some(shot) = shot(&table, at, exact)? else { continue };
+        let key = part.chunk.key;
+        let taken = shot.shown;
+        let etag =
+            [taken.0, key.start_ms, i64::from(key.generation), i64::from(width.unwrap_or(0))].map(|n| n.to_string());
+        let etag = format!("\"{}-{}\"", device.id, etag.join("-"));
+        let input = match shot.config.codec {
+            VideoCodec::H264 => StillInput::H264,
+            VideoCodec::H265 => StillInput::H265,
+        };
+        let still = Still { input, picture: shot.picture, width };
+        let jpeg = decode(state, still, stream_of(state, device, key, shot)).await?;
+        return Ok(reply(request, state, jpeg, etag, taken));
+    }
+    Err(nothing())
+}
+
+/// The samples of `shot` as a decoder takes them, read on a reader thread.
+async fn stream_of(state: &WebState, device: &WebDevice, key: ChunkKey, shot: Shot) -> Result<Bytes> {
+    let (_, file) = state.open(device, key).await?;
+    let read = move || -> Result<Bytes> {
+        let len: u64 = shot.bytes.iter().map(|range| range.end - range.start).sum();
+        let mut samples = vec![0; usize::try_from(len).unwrap_or_default()];
+        let mut rest = samples.as_mut_slice();
+        for range in &shot.bytes {
+            let (piece, behind) = rest.split_at_mut_checked((range.end - range.start) as usize).unwrap_or_default();
+            file.read_exact_at(piece, range.start).map_err(|error| Error::io("reading a picture", "chunk", error))?;
+            rest = behind;
+        }
+        Ok(elementary_stream(&shot.config, &samples)?.into())
+    };
+    state.readers.run(read).await.unwrap_or_else(|busy| Err(Error::new(Kind::Unavailable, busy.to_string())))
 }
 
 /// The newest of hot. 503 `stale` when there is none that counts as live.
@@ -142,6 +204,14 @@ fn reply(request: &HttpRequest, state: &WebState, jpeg: Bytes, etag: String, tak
         reply.headers_mut().insert(TIME, taken);
     }
     reply
+}
+
+fn exact(text: &str) -> Result<bool> {
+    match text {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(Error::new(Kind::Invalid, "must be 1 or 0").at("exact")),
+    }
 }
 
 fn width(text: &str) -> Result<u16> {

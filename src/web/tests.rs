@@ -88,6 +88,7 @@ impl Host {
             readers: reader::Readers::start().unwrap(),
             hot_cache: HotCache::default(),
             stills: Stills::new(Spawner::start(WorkGroup::default()).unwrap()),
+            tables: TableCache::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -7,6 +7,7 @@ mod failing_disk;
 mod mp4_folded;
 mod playing;
 mod seeds;
+mod stills;
 mod support;
 mod tables;
 mod torn;
