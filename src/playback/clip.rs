@@ -11,7 +11,7 @@ use crate::{
         select::{GAP_90K, Part, Selection, select},
         virtual_mp4::{Cut, Source, VirtualMp4, cut},
     },
-    storage::{DeviceIndex, Volume, layout::ChunkKey},
+    storage::{ChunkEntry, DeviceIndex, Volume, layout::ChunkKey},
 };
 
 /// Tracks of a segment end apart by less than this.
@@ -55,17 +55,18 @@ impl Clip {
         let selection = select(&chunks, wish.span.start, wish.span.end);
         let read = |part: &Part| cache.read(volume, index, &part.chunk).map_err(gone);
         let tables: Vec<Arc<FragmentTable>> = selection.parts.iter().map(read).collect::<Result<_>>()?;
-        let of = |part: &Part| {
-            let at = selection.parts.iter().position(|other| std::ptr::eq(other, part));
-            at.and_then(|at| tables.get(at)).map(Arc::as_ref)
+        let parts = selection.parts.iter().zip(&tables);
+        let holes_of = |chunk: &ChunkEntry| {
+            let table = parts.clone().find(|(part, _)| part.chunk.key == chunk.key).map(|(_, table)| table);
+            table.map_or(&[][..], |table| &table.holes)
         };
-        let gaps = selection.gaps_with(of);
+        let gaps = selection.split(holes_of).gaps();
         let windows = windows(&selection);
         let sources: Vec<Source<'_>> =
             tables.iter().zip(windows).map(|(table, window)| Source { table, window }).collect();
         let Some(movie) = cut(&sources, &gaps, &wish)? else { return Ok(Made::Nothing) };
         let keys: Vec<ChunkKey> = selection.parts.iter().map(|part| part.chunk.key).collect();
-        let files = keys.iter().map(|key| open(volume, index, *key).map(Arc::new).map_err(gone));
+        let files = keys.iter().map(|key| open(volume, index, *key).map(|(_, file)| Arc::new(file)).map_err(gone));
         let files = files.collect::<Result<_>>()?;
         let device = index.device().clone();
         Ok(Made::Clip(Box::new(Self { device, wish, movie, files, keys })))

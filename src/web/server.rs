@@ -14,7 +14,7 @@ use actix_web::{
     web,
 };
 
-use super::{State, observe, routes};
+use super::{State, error::bad_json, observe, routes};
 use crate::error::{Error, Kind, Result};
 
 /// How long sent bytes may stay unacknowledged, or a full window closed: actix-web has no write timeout, and a viewer
@@ -49,7 +49,7 @@ pub fn serve(state: State, listener: TcpListener) -> io::Result<Server> {
         App::new()
             .app_data(state.clone())
             .app_data(web::PayloadConfig::new(body_bytes))
-            .app_data(web::JsonConfig::default().limit(body_bytes))
+            .app_data(web::JsonConfig::default().limit(body_bytes).error_handler(bad_json))
             .wrap(from_fn(observe))
             .configure(routes)
     })

@@ -8,6 +8,7 @@ mod failing_disk;
 mod mp4_folded;
 mod playing;
 mod seeds;
+mod stills;
 mod support;
 mod tables;
 mod torn;
