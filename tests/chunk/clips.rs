@@ -76,6 +76,11 @@ impl Footage {
     }
 
     fn add(&mut self, media: &Media, chunk: &Chunk) {
+        self.add_early(media, chunk, 0);
+    }
+
+    /// A chunk whose label says that it began earlier than it did.
+    fn add_early(&mut self, media: &Media, chunk: &Chunk, early_90k: i64) {
         let mut gops = media.gops[chunk.gops.clone()].to_vec();
         let rate = media.spec.audio.as_ref().map_or(1, |audio| u64::from(audio.sample_rate));
         let video_at = gops[0].video.as_ref().map(|run| run.base);
@@ -85,7 +90,7 @@ impl Footage {
             gop.video.iter_mut().for_each(|run| run.base -= first);
             gop.audio.iter_mut().for_each(|run| run.base -= first * rate / 90_000);
         }
-        let start = START + first as i64 + chunk.late * 90_000;
+        let start = START + first as i64 + chunk.late * 90_000 + -early_90k;
         let part = Media { spec: ChunkSpec { start, ..media.spec.clone() }, gops };
         let writer = part.record(&self.place, 2);
         let path = self.place.absolute(writer.path());
@@ -415,4 +420,68 @@ fn random_spans() {
         }
     }
     assert!(checked > 0);
+}
+
+/// Labels that overlap: a drift corrected at a chunk's start, a clock set back. Everything decodes, in order, once.
+#[test]
+fn overlapping_labels() {
+    let scratch = Place::new();
+    let media = recording(&scratch, &format!("{VIDEO} {AUDIO} {X264} -c:a aac"));
+    // In 90 kHz ticks, as in `Footage::add`, but finer than seconds.
+    for early_90k in [900, 2700, 20_000, 40_000] {
+        let mut footage = Footage::record(&media, &[chunk(0..3, 0)]);
+        let shifted = Media { spec: media.spec.clone(), gops: media.gops.clone() };
+        footage.add_early(&shifted, &chunk(3..6, 0), early_90k);
+        let clip = footage.clip(0.5, 6.5, Gaps::Keep, false).unwrap();
+        let path = footage.save(&clip);
+        let mut expected: Vec<_> = footage.frames[..90].iter().filter(|(at, _)| *at >= 0.5 - 1e-5).collect();
+        expected.extend(&footage.frames[90..]);
+        let found = frames(&path);
+        let hashes: Vec<_> = found.iter().map(|(_, hash)| hash).collect();
+        assert_eq!(hashes, expected.iter().map(|(_, hash)| hash).collect::<Vec<_>>(), "{early_90k}");
+        assert!(found.windows(2).all(|pair| pair[0].0 < pair[1].0), "{early_90k}");
+        // What was pushed is pushed in both tracks.
+        let file = std::fs::read(&path).unwrap();
+        let list = packets(&path, &file);
+        let of = |is_video: bool, at: f64| {
+            let sample = footage.samples.iter().filter(|sample| sample.is_video == is_video && sample.at > at);
+            let sample = sample.min_by(|one, other| one.at.total_cmp(&other.at)).unwrap();
+            sample.at - list.iter().find(|packet| packet.bytes == sample.bytes).unwrap().pts
+        };
+        let skew = of(true, 4.5) - of(false, 4.5);
+        assert!(skew.abs() < 0.002, "{early_90k}: {skew}");
+    }
+}
+
+/// Sound that changes its rate, ends or begins between chunks stays where it belongs.
+#[test]
+fn sound_that_changes_between_chunks() {
+    let scratch = Place::new();
+    let record = |arguments: &str| {
+        let media = recording(&scratch, arguments);
+        std::fs::remove_dir_all(scratch.folder.path().join("ts")).unwrap();
+        media
+    };
+    let usual = record(&format!("{VIDEO} {AUDIO} {X264} -c:a aac"));
+    let others = [format!("{VIDEO} {AUDIO} {X264} -c:a aac -ar 44100"), format!("{VIDEO} {X264}")];
+    for other in others.map(|arguments| record(&arguments)) {
+        for (first, second) in [(&usual, &other), (&other, &usual)] {
+            let mut footage = Footage::record(first, &[chunk(0..3, 0)]);
+            footage.add(second, &chunk(3..6, 0));
+            let clip = footage.clip(1.25, 5.5, Gaps::Keep, false).unwrap();
+            let path = footage.save(&clip);
+            let file = std::fs::read(&path).unwrap();
+            let zero = (clip.movie.start - START) as f64 / 90_000.0;
+            let mut heard = 0;
+            for packet in packets(&path, &file).into_iter().filter(|packet| !packet.hidden) {
+                let sample = footage.samples.iter().find(|sample| sample.bytes == packet.bytes).unwrap();
+                assert!((zero + packet.pts - sample.at).abs() < 0.02, "{} at {}", sample.at, packet.pts);
+                heard += usize::from(!packet.is_video);
+            }
+            // Of the first and the last frame a tick may lie in the span.
+            assert!(heard.abs_diff(clip.movie.frames[1]) <= 1, "{heard} of {:?}", clip.movie.frames);
+            let seen = footage.frames.iter().filter(|(at, _)| *at >= 1.25 - 1e-5 && *at < 5.5 - 1e-5).count();
+            assert_eq!((frames(&path).len(), clip.movie.frames[0]), (seen, seen));
+        }
+    }
 }
