@@ -241,7 +241,7 @@ fn rebase(runs: &mut [Run], told: &Run) -> bool {
         return false;
     };
     for run in runs {
-        run.base += told.base;
+        run.base = run.base.saturating_add(told.base);
         run.samples.iter_mut().for_each(|sample| sample.cts = sample.cts.wrapping_sub(shift));
     }
     true
