@@ -21,9 +21,9 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("device", &["storage", "supervisor", "capture", "merge", "archive", "keep"]),
     ("playback", &["storage"]),
     ("web", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "playback"]),
-    ("cli", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "web", "app"]),
-    ("app", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "web", "cli"]),
-    ("testing", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "web", "app"]),
+    ("cli", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "web", "app", "playback"]),
+    ("app", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "web", "cli", "playback"]),
+    ("testing", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "web", "app", "playback"]),
     ("main", &["cli", "app"]),
 ];
 

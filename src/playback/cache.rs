@@ -42,7 +42,7 @@ impl TableCache {
     /// reader threads only. `Gone` and `NotFound` as [`open`] tells.
     pub fn read(&self, volume: &Volume, index: &DeviceIndex, chunk: &ChunkEntry) -> Result<Arc<FragmentTable>> {
         let load = || {
-            let file = open(volume, index, chunk.key)?;
+            let (_, file) = open(volume, index, chunk.key)?;
             FragmentTable::read(&file, chunk.bytes).map(Arc::new)
         };
         let told = self.tables.try_get_with(key(index.device(), chunk), load);
@@ -57,7 +57,7 @@ fn key(device: &DeviceId, chunk: &ChunkEntry) -> Key {
 
 /// Opens a chunk's file where the index says it lies, and looks again when it was moved in between: a seal renames it
 /// from temp into the ring. Blocks. `NotFound` when the index does not know it any more, `Gone` when its file vanished.
-pub fn open(volume: &Volume, index: &DeviceIndex, key: ChunkKey) -> Result<File> {
+pub fn open(volume: &Volume, index: &DeviceIndex, key: ChunkKey) -> Result<(Arc<ChunkEntry>, File)> {
     let mut place: Option<Place> = None;
     loop {
         let absent = || Error::new(Kind::NotFound, format!("{} has no such chunk", index.device()));
@@ -67,8 +67,9 @@ pub fn open(volume: &Volume, index: &DeviceIndex, key: ChunkKey) -> Result<File>
         }
         place = Some(entry.place);
         match volume.open_read(&entry.path(volume.layout(), index.device())) {
+            Ok(file) => return Ok((entry, file)),
             Err(error) if error.kind == Kind::NotFound => {}
-            done => return done,
+            Err(error) => return Err(error),
         }
     }
 }

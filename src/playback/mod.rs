@@ -9,6 +9,7 @@ pub mod fragments;
 pub mod playlist;
 pub mod select;
 pub mod still;
+pub mod timeline;
 mod track;
 
 pub use cache::{TableCache, open};

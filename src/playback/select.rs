@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
-    playback::fragments::{FragmentTable, Hole},
+    playback::fragments::Hole,
     storage::index::ChunkEntry,
 };
 
@@ -45,31 +45,33 @@ pub fn select(chunks: &[Arc<ChunkEntry>], from: Utc90k, to: Utc90k) -> Selection
 }
 
 impl Selection {
-    /// Between, before and after the parts, more than [`GAP_90K`] each. What chunks lack inside is not known here.
+    /// Between, before and after the parts, more than [`GAP_90K`] each. What chunks lack inside shows once they are
+    /// [split](Self::split).
     pub fn gaps(&self) -> Vec<Hole> {
-        self.gaps_with(|_| None)
+        let ends = std::iter::once(self.from).chain(self.parts.iter().map(|part| part.to));
+        let starts = self.parts.iter().map(|part| part.from).chain(std::iter::once(self.to));
+        ends.zip(starts)
+            .filter(|(end, start)| *start - *end > GAP_90K)
+            .map(|(start, end)| Hole { start, end })
+            .collect()
     }
 
-    /// The same with the holes inside the chunks of which `table_of` has the table.
-    pub fn gaps_with<'a>(&self, table_of: impl Fn(&Part) -> Option<&'a FragmentTable>) -> Vec<Hole> {
-        let mut out = Vec::new();
-        let mut add = |start: Utc90k, end: Utc90k| {
-            if end - start > GAP_90K {
-                out.push(Hole { start, end });
-            }
-        };
-        let mut at = self.from;
+    /// The same with parts cut at the holes inside their chunks, as far as `holes_of` knows them.
+    pub fn split<'a>(&self, holes_of: impl Fn(&ChunkEntry) -> &'a [Hole]) -> Self {
+        let mut parts = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
-            add(at, part.from);
-            let holes = table_of(part).map_or(&[][..], |table| &table.holes);
-            for hole in holes {
-                // Cut first: of a hole that the span only touches, what lies inside counts as it is.
-                add(hole.start.max(part.from), hole.end.min(part.to));
+            let mut rest = part.clone();
+            for hole in holes_of(&part.chunk).iter().filter(|hole| hole.start < part.to && hole.end > part.from) {
+                if hole.start > rest.from {
+                    parts.push(Part { to: hole.start, ..rest.clone() });
+                }
+                rest.from = hole.end;
             }
-            at = part.to;
+            if rest.from < rest.to {
+                parts.push(rest);
+            }
         }
-        add(at, self.to);
-        out
+        Self { parts, ..*self }
     }
 
     /// Puts a part over those that were laid before it.
@@ -115,8 +117,11 @@ mod tests {
         chunks
     }
 
-    /// (number of the chunk, from, to) and gaps, in seconds.
-    fn shown(selection: &Selection) -> (Vec<(u32, i64, i64)>, Vec<(i64, i64)>) {
+    /// Number of the chunk, from, to.
+    type Shown = (u32, i64, i64);
+
+    /// Parts and gaps, in seconds.
+    fn shown(selection: &Selection) -> (Vec<Shown>, Vec<(i64, i64)>) {
         let parts = selection.parts.iter();
         let parts =
             parts.map(|part| (part.chunk.key.generation, part.from.as_seconds(), part.to.as_seconds())).collect();
@@ -159,6 +164,21 @@ mod tests {
         }
         chunks.truncate(1);
         assert!(select(&chunks, Utc90k(0), Utc90k::from_seconds(10) + GAP_90K).gaps().is_empty());
+    }
+
+    #[test]
+    fn holes_inside_chunks_become_gaps_where_the_span_touches_them() {
+        let check = |(from, to): (i64, i64), parts: &[(u32, i64, i64)], gaps: &[(i64, i64)]| {
+            let selection = select(&sorted(&[(0, 600)]), Utc90k::from_seconds(from), Utc90k::from_seconds(to));
+            let hole = |(start, end)| Hole { start: Utc90k::from_seconds(start), end: Utc90k::from_seconds(end) };
+            let holes = [(100, 200), (300, 301)].map(hole);
+            assert_eq!(shown(&selection.split(|_| &holes)), (parts.to_vec(), gaps.to_vec()), "{from}..{to}");
+        };
+        check((0, 600), &[(0, 0, 100), (0, 200, 300), (0, 301, 600)], &[(100, 200), (300, 301)]);
+        check((150, 250), &[(0, 200, 250)], &[(150, 200)]);
+        check((50, 150), &[(0, 50, 100)], &[(100, 150)]);
+        check((120, 180), &[], &[(120, 180)]);
+        check((200, 300), &[(0, 200, 300)], &[]);
     }
 
     proptest! {

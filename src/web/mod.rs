@@ -49,6 +49,7 @@ mod server;
 mod slices;
 mod stills;
 mod time;
+mod timeline;
 mod ui;
 
 #[cfg(test)]
@@ -150,6 +151,7 @@ const ROUTES: &[Entry] = &[
     action("/api/host/restart-video/{device}", || web::post().to(restart::create)),
     entry("/api/host/segments/{device}/{hour}", || read().to(playlists::segments)),
     entry("/api/host/playlist/{device}.m3u8", || read().to(playlists::span)),
+    entry("/api/host/timeline/{device}", || read().to(timeline::timeline)),
     entry("/host/stream/{device}/segments/output.m3u8", || read().to(live::playlist)),
     entry("/host/stream/{device}/segments/segment_{key}.ts", || read().to(live::segment)),
     entry("/host/stream/{device}/segments/archive_manifest.json", || read().to(manifest::archive)),

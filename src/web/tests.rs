@@ -29,6 +29,8 @@ use crate::{
     },
 };
 
+mod timeline;
+
 /// 2023-11-14T22:13:20Z
 const NOW: Utc90k = Utc90k::from_seconds(1_700_000_000);
 const OLD: ChunkKey = ChunkKey { start_ms: 1_699_999_200_000, generation: 0 };

@@ -1,0 +1,123 @@
+//! `/api/host/timeline/{device}`: what there is of a device, what is missing and why, and the chunks that hold it.
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    State, WebDevice, WebState,
+    chunks::address,
+    fresh,
+    time::{Asked, Span, seconds},
+};
+use crate::{
+    clock::{TICKS_PER_SECOND, Utc90k},
+    error::{Error, Kind, Result},
+    playback::{
+        FragmentTable, Selection, select,
+        timeline::{Edges, timeline as derive},
+    },
+    storage::ChunkEntry,
+};
+
+/// Without a start: the last day.
+const DAY_90K: i64 = 24 * 3600 * TICKS_PER_SECOND;
+/// Up to this long, holes inside chunks are looked up however many chunks have some.
+const EXACT_90K: i64 = 3600 * TICKS_PER_SECOND;
+/// In longer spans, only when no more chunks than this have holes: reading a table from a cold disk takes 20 ms.
+const EXACT_CHUNKS: usize = 12;
+
+#[derive(Deserialize)]
+pub struct Query {
+    from: Option<String>,
+    to: Option<String>,
+    duration: Option<String>,
+    /// Seconds; shorter gaps are left out.
+    resolution: Option<String>,
+}
+
+/// `GET /api/host/timeline/{device}?from&to&resolution`
+pub async fn timeline(state: State, device: web::Path<String>, query: web::Query<Query>) -> Result<HttpResponse> {
+    let device = state.device(&device)?;
+    let now = state.clock.wall();
+    let asked = Asked {
+        start: ("from", query.from.as_deref()),
+        end: ("to", query.to.as_deref()),
+        duration: query.duration.as_deref(),
+    };
+    let span = asked.span(now, |to| Utc90k((to.0 - DAY_90K).max(0)), now)?;
+    let resolution_90k = match query.resolution.as_deref() {
+        None | Some("0") => 0,
+        Some(text) => seconds("resolution", text)?,
+    };
+    let snapshot = device.index.snapshot();
+    // What is still to come is no gap. A clock that was set back may have left footage there, though.
+    let known = snapshot.iter().map(|chunk| chunk.end).max().map_or(now, |newest| newest.max(now));
+    let selection = select(&snapshot, span.from, span.to.min(known).max(span.from));
+    let (selection, is_exact) = split(&state, &device, selection, span).await?;
+    let first_waiting = device.hot.waiting().first().map(|segment| segment.arrived + -segment.duration_90k);
+    let edges = Edges { oldest: snapshot.first().map(|chunk| chunk.start), waiting: first_waiting };
+    let told = derive(&selection, edges, resolution_90k);
+    let coverage: Vec<Value> = told
+        .coverage
+        .iter()
+        .map(|it| json!({"start": it.start.rfc3339(), "end": it.end.rfc3339(), "codec": it.codec}))
+        .collect();
+    let gaps: Vec<Value> = told
+        .gaps
+        .iter()
+        .map(|it| json!({"start": it.start.rfc3339(), "end": it.end.rfc3339(), "reason": it.reason.name()}))
+        .collect();
+    // Also those that a younger one hides.
+    let within = snapshot.iter().filter(|chunk| chunk.start < span.to && chunk.end > span.from);
+    let chunks: Vec<Value> = within.map(|chunk| listed(&device, chunk)).collect();
+    let body = json!({
+        "device": device.id.as_str(),
+        "start": span.from.rfc3339(),
+        "end": span.to.rfc3339(),
+        "exact": is_exact,
+        "coverage": coverage,
+        "gaps": gaps,
+        "incidents": [],
+        "chunks": chunks,
+    });
+    Ok(fresh(HttpResponse::Ok(), body))
+}
+
+fn listed(device: &WebDevice, chunk: &ChunkEntry) -> Value {
+    json!({
+        "name": chunk.key.file_name(),
+        "url": address(&device.id, chunk.key),
+        "start": chunk.start.rfc3339(),
+        "end": chunk.end.rfc3339(),
+        "bytes": chunk.bytes,
+        "codec": chunk.codecs,
+        "generation": chunk.key.generation,
+        "gaps": chunk.gaps,
+        "sealed": chunk.sealed,
+        "pinned": false,
+    })
+}
+
+/// Cuts the selection at the holes inside its chunks; only those with holes are read. Whether that could be done.
+async fn split(state: &WebState, device: &WebDevice, selection: Selection, span: Span) -> Result<(Selection, bool)> {
+    let holed = selection.parts.iter().filter(|part| part.chunk.gaps > 0);
+    let is_short = span.to - span.from <= EXACT_90K;
+    if !is_short && holed.clone().count() > EXACT_CHUNKS {
+        return Ok((selection, false));
+    }
+    let (mut tables, mut is_exact) = (Vec::new(), true);
+    for part in holed {
+        match state.table(device, &part.chunk).await {
+            Ok(table) => tables.push((part.chunk.key, table)),
+            Err(error) if error.kind == Kind::Unavailable => return Err(error),
+            // Expired or lost while we look: the rest of the answer is still worth having.
+            Err(Error { .. }) => is_exact = false,
+        }
+    }
+    let holes_of = |chunk: &ChunkEntry| {
+        let table = tables.iter().find(|(key, _)| *key == chunk.key).map(|(_, table)| table.as_ref());
+        table.map_or(&[][..], |table: &FragmentTable| &table.holes)
+    };
+    Ok((selection.split(holes_of), is_exact))
+}
