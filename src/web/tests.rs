@@ -29,6 +29,8 @@ use crate::{
     },
 };
 
+mod pictures;
+mod playlists;
 mod timeline;
 
 /// 2023-11-14T22:13:20Z
@@ -36,8 +38,6 @@ const NOW: Utc90k = Utc90k::from_seconds(1_700_000_000);
 const OLD: ChunkKey = ChunkKey { start_ms: 1_699_999_200_000, generation: 0 };
 const OPEN: ChunkKey = ChunkKey { start_ms: 1_699_999_800_000, generation: 0 };
 const SEALED_BYTES: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-
-mod pictures;
 
 /// A host with one device, `cam`, serving on a port of its own until dropped.
 struct Host {
