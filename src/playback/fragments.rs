@@ -1,7 +1,7 @@
 //! The fragments and samples of one chunk: from the tables of a sealed one, from the moof boxes of a growing one. Both
 //! tell the same, so that what is derived does not change when a chunk is sealed.
 
-use std::{io, ops::Range};
+use std::{io, ops::Range, sync::Arc};
 
 use crate::{
     clock::Utc90k,
@@ -32,7 +32,7 @@ pub struct FragmentTable {
     pub audio: Track,
     fragments: Vec<Packed>,
     /// In order: more than 500 ms missing in the video, or in the audio of a chunk without video.
-    pub holes: Vec<Hole>,
+    pub holes: Arc<[Hole]>,
 }
 
 /// A hole inside a chunk.
@@ -241,7 +241,7 @@ fn rebase(runs: &mut [Run], told: &Run) -> bool {
         return false;
     };
     for run in runs {
-        run.base += told.base;
+        run.base = run.base.saturating_add(told.base);
         run.samples.iter_mut().for_each(|sample| sample.cts = sample.cts.wrapping_sub(shift));
     }
     true
@@ -262,7 +262,7 @@ impl Builder {
             video: Track::new(90_000, false),
             audio: Track::new(head.tracks.audio_rate(), true),
             fragments: Vec::new(),
-            holes: Vec::new(),
+            holes: Arc::new([]),
         };
         Self { table, at: head.meta.data_offset }
     }
@@ -300,7 +300,7 @@ impl Builder {
         }
         // Where there is video it alone tells holes, as the count in the head does.
         let has_video = table.tracks.video.is_some();
-        let mut hole_from = None;
+        let (mut hole_from, mut holes) = (None, Vec::new());
         for index in 0..table.fragments.len() {
             let Some(view) = table.fragment(index) else { break };
             let told = if has_video { view.video } else { view.audio };
@@ -315,11 +315,12 @@ impl Builder {
             if told.is_some_and(|run| run.is_before_hole()) {
                 hole_from = Some(end);
             }
-            table.holes.extend(hole);
+            holes.extend(hole);
             if let Some(packed) = table.fragments.get_mut(index) {
                 (packed.start, packed.end, packed.is_after_hole) = (start, end, hole.is_some());
             }
         }
+        table.holes = holes.into();
         self.table
     }
 }

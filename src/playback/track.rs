@@ -201,9 +201,11 @@ impl PackedRun {
     /// Decode time of the last sample.
     fn last_start(&self, track: &Track) -> u64 {
         if self.durations_at == SHARED {
-            return self.base + u64::from(self.duration) * u64::from(self.count.saturating_sub(1));
+            let before = u64::from(self.duration) * u64::from(self.count.saturating_sub(1));
+            return self.base.saturating_add(before);
         }
-        (0..self.count.saturating_sub(1)).fold(self.base, |at, index| at + u64::from(self.duration(track, index)))
+        (0..self.count.saturating_sub(1))
+            .fold(self.base, |at, index| at.saturating_add(u64::from(self.duration(track, index))))
     }
 }
 
@@ -229,7 +231,7 @@ impl<'a> RunRef<'a> {
 
     /// Decode time after the last sample.
     pub fn end(&self) -> u64 {
-        self.run.last_start(self.track) + u64::from(self.run.last_duration)
+        self.run.last_start(self.track).saturating_add(u64::from(self.run.last_duration))
     }
 
     /// More than 500 ms are missing in this track between this run and the next.
@@ -253,8 +255,8 @@ impl<'a> RunRef<'a> {
             let sync = track.is_all_sync || syncs.next_if_eq(&&number).is_some();
             let duration = run.duration(track, index);
             let sample = SampleRef { number, dts, duration, cts: run.cts(track, index), sync, size, offset };
-            dts += u64::from(duration);
-            offset += u64::from(size);
+            dts = dts.saturating_add(u64::from(duration));
+            offset = offset.saturating_add(u64::from(size));
             sample
         })
     }

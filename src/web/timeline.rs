@@ -1,8 +1,9 @@
 //! `/api/host/timeline/{device}`: what there is of a device, what is missing and why, and the chunks that hold it.
 
+use std::{collections::HashMap, sync::Arc};
+
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use super::{
     State, WebDevice, WebState,
@@ -14,7 +15,7 @@ use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
     playback::{
-        FragmentTable, Selection, select,
+        Selection, select,
         timeline::{Edges, timeline as derive},
     },
     storage::ChunkEntry,
@@ -24,8 +25,9 @@ use crate::{
 const DAY_90K: i64 = 24 * 3600 * TICKS_PER_SECOND;
 /// Up to this long, holes inside chunks are looked up however many chunks have some.
 const EXACT_90K: i64 = 3600 * TICKS_PER_SECOND;
-/// In longer spans, only when no more chunks than this have holes: reading a table from a cold disk takes 20 ms.
-const EXACT_CHUNKS: usize = 12;
+/// In longer spans one answer reads at most so many chunks, newest first; a table from a cold disk takes 20 ms. Holes
+/// once read are remembered, so asking again tells more.
+const READS_MAX: usize = 32;
 
 #[derive(Deserialize)]
 pub struct Query {
@@ -58,66 +60,108 @@ pub async fn timeline(state: State, device: web::Path<String>, query: web::Query
     let first_waiting = device.hot.waiting().first().map(|segment| segment.arrived + -segment.duration_90k);
     let edges = Edges { oldest: snapshot.first().map(|chunk| chunk.start), waiting: first_waiting };
     let told = derive(&selection, edges, resolution_90k);
-    let coverage: Vec<Value> = told
-        .coverage
-        .iter()
-        .map(|it| json!({"start": it.start.rfc3339(), "end": it.end.rfc3339(), "codec": it.codec}))
-        .collect();
-    let gaps: Vec<Value> = told
-        .gaps
-        .iter()
-        .map(|it| json!({"start": it.start.rfc3339(), "end": it.end.rfc3339(), "reason": it.reason.name()}))
-        .collect();
+    let coverage = told.coverage.into_iter();
     // Also those that a younger one hides.
     let within = snapshot.iter().filter(|chunk| chunk.start < span.to && chunk.end > span.from);
-    let chunks: Vec<Value> = within.map(|chunk| listed(&device, chunk)).collect();
-    let body = json!({
-        "device": device.id.as_str(),
-        "start": span.from.rfc3339(),
-        "end": span.to.rfc3339(),
-        "exact": is_exact,
-        "coverage": coverage,
-        "gaps": gaps,
-        "incidents": [],
-        "chunks": chunks,
-    });
+    let body = Timeline {
+        device: device.id.as_str(),
+        start: span.from.rfc3339(),
+        end: span.to.rfc3339(),
+        exact: is_exact,
+        coverage: coverage
+            .map(|it| Covered { start: it.start.rfc3339(), end: it.end.rfc3339(), codec: it.codec })
+            .collect(),
+        gaps: told
+            .gaps
+            .iter()
+            .map(|it| Missing { start: it.start.rfc3339(), end: it.end.rfc3339(), reason: it.reason.name() })
+            .collect(),
+        incidents: [],
+        chunks: within.map(|chunk| Chunk::of(&device, chunk)).collect(),
+    };
     Ok(fresh(HttpResponse::Ok(), body))
 }
 
-fn listed(device: &WebDevice, chunk: &ChunkEntry) -> Value {
-    json!({
-        "name": chunk.key.file_name(),
-        "url": address(&device.id, chunk.key),
-        "start": chunk.start.rfc3339(),
-        "end": chunk.end.rfc3339(),
-        "bytes": chunk.bytes,
-        "codec": chunk.codecs,
-        "generation": chunk.key.generation,
-        "gaps": chunk.gaps,
-        "sealed": chunk.sealed,
-        "pinned": false,
-    })
+/// The shape of the contract, and more.
+#[derive(Serialize)]
+struct Timeline<'a> {
+    device: &'a str,
+    start: String,
+    end: String,
+    exact: bool,
+    coverage: Vec<Covered>,
+    gaps: Vec<Missing>,
+    /// Nothing finds any yet.
+    incidents: [(); 0],
+    chunks: Vec<Chunk<'a>>,
 }
 
-/// Cuts the selection at the holes inside its chunks; only those with holes are read. Whether that could be done.
-async fn split(state: &WebState, device: &WebDevice, selection: Selection, span: Span) -> Result<(Selection, bool)> {
-    let holed = selection.parts.iter().filter(|part| part.chunk.gaps > 0);
-    let is_short = span.to - span.from <= EXACT_90K;
-    if !is_short && holed.clone().count() > EXACT_CHUNKS {
-        return Ok((selection, false));
+#[derive(Serialize)]
+struct Covered {
+    start: String,
+    end: String,
+    codec: String,
+}
+
+#[derive(Serialize)]
+struct Missing {
+    start: String,
+    end: String,
+    reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct Chunk<'a> {
+    name: String,
+    url: String,
+    start: String,
+    end: String,
+    bytes: u64,
+    codec: &'a str,
+    generation: u32,
+    gaps: u32,
+    sealed: bool,
+    pinned: bool,
+}
+
+impl<'a> Chunk<'a> {
+    fn of(device: &WebDevice, chunk: &'a ChunkEntry) -> Self {
+        Self {
+            name: chunk.key.file_name(),
+            url: address(&device.id, chunk.key),
+            start: chunk.start.rfc3339(),
+            end: chunk.end.rfc3339(),
+            bytes: chunk.bytes,
+            codec: &chunk.codecs,
+            generation: chunk.key.generation,
+            gaps: chunk.gaps,
+            sealed: chunk.sealed,
+            pinned: false,
+        }
     }
-    let (mut tables, mut is_exact) = (Vec::new(), true);
-    for part in holed {
+}
+
+/// Cuts the selection at the holes inside its chunks; only those with holes are read. Whether all are known.
+async fn split(state: &WebState, device: &WebDevice, selection: Selection, span: Span) -> Result<(Selection, bool)> {
+    let mut reads_left = if span.to - span.from <= EXACT_90K { usize::MAX } else { READS_MAX };
+    let (mut known, mut is_exact) = (HashMap::new(), true);
+    for part in selection.parts.iter().rev().filter(|part| part.chunk.gaps > 0) {
+        if let Some(holes) = state.tables.holes(&device.id, &part.chunk) {
+            known.insert(part.chunk.key, holes);
+            continue;
+        }
+        if reads_left == 0 {
+            is_exact = false;
+            continue;
+        }
+        reads_left -= 1;
         match state.table(device, &part.chunk).await {
-            Ok(table) => tables.push((part.chunk.key, table)),
+            Ok(table) => drop(known.insert(part.chunk.key, Arc::clone(&table.holes))),
             Err(error) if error.kind == Kind::Unavailable => return Err(error),
             // Expired or lost while we look: the rest of the answer is still worth having.
             Err(Error { .. }) => is_exact = false,
         }
     }
-    let holes_of = |chunk: &ChunkEntry| {
-        let table = tables.iter().find(|(key, _)| *key == chunk.key).map(|(_, table)| table.as_ref());
-        table.map_or(&[][..], |table: &FragmentTable| &table.holes)
-    };
+    let holes_of = |chunk: &ChunkEntry| known.get(&chunk.key).map_or(&[][..], |holes| holes);
     Ok((selection.split(holes_of), is_exact))
 }

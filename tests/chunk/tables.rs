@@ -90,7 +90,7 @@ fn a_slow_stream_has_no_holes() {
     }
     delay(&mut media, 4, 2);
     let (_place, _path, table) = table_of(&media);
-    assert_eq!(table.holes, [Hole { start: START + 4 * 90_000, end: START + 6 * 90_000 }]);
+    assert_eq!(*table.holes, [Hole { start: START + 4 * 90_000, end: START + 6 * 90_000 }]);
 }
 
 #[test]

@@ -149,3 +149,68 @@ impl<'a> Chunks<'a> {
         Some(Some((offset, self.samples)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        clock::Utc90k,
+        media::{
+            VideoCodec, VideoConfig,
+            mp4::{SealedMeta, head::Head, table::Tables, tracks::Tracks},
+        },
+    };
+
+    fn run(base: u64, offset: u64, samples: &[(u32, i32, bool)]) -> Run {
+        let sample = |&(duration, cts, sync): &(u32, i32, bool)| Sample { size: 100 + duration, duration, cts, sync };
+        Run { base, offset, samples: samples.iter().map(sample).collect() }
+    }
+
+    /// The moov that sealing writes for these runs.
+    fn moov(runs: &[Run]) -> Vec<u8> {
+        let sps = [
+            0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x7c, 0x04, 0x40, 0, 0, 3, 0, 0x40, 0, 0, 0x0f, 0x23, 0xc5,
+            0x0a, 0xa8,
+        ];
+        let sets = vec![sps.to_vec(), vec![0x68, 0xce, 0x0f, 0xc8]];
+        let video = VideoConfig::from_parameter_sets(VideoCodec::H264, sets);
+        let device = "cam".parse().unwrap();
+        let head = Head::new(&device, Utc90k(0), 0, Tracks { video, audio: None }, 25.0).unwrap();
+        let mut tables = Tables::default();
+        runs.iter().for_each(|run| tables.push(run, &Run::default(), true, 1));
+        head.sealed_moov(SealedMeta { end: Utc90k(0), gaps: 0, last_mark: None }, &tables).unwrap()
+    }
+
+    #[test]
+    fn runs_are_those_that_were_pushed() {
+        let check = |runs: &[Run]| assert_eq!(sealed_runs(&moov(runs)).unwrap().video, runs);
+        check(&[run(0, 5000, &[(3600, 0, true), (3600, 0, false)])]);
+        check(&[run(0, 5000, &[(3600, 0, true), (3600, 0, true)]), run(7200, 9000, &[(3000, 0, true)])]);
+        check(&[
+            run(0, 5000, &[(3600, 7200, true), (3600, 0, false), (3600, 3600, false)]),
+            run(10_800, 9000, &[(3000, 3000, true), (3600, 0, false)]),
+            run(17_400, 1 << 33, &[(1, 2, true), (1, 0, false)]),
+        ]);
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_tables_are_refused_or_read_but_never_panic(
+            at in 0usize..4000, value: u8, more in 0usize..4, cut in 0usize..4000,
+        ) {
+            let runs: Vec<Run> = (0..20).map(|i| run(i * 7200, 5000 + i * 9000, &[(3600, 1, true), (3600, 0, false)])).collect();
+            let mut bytes = moov(&runs);
+            for i in 0..=more {
+                let at = (at * (i + 1) + i * 131) % bytes.len();
+                bytes[at] = value;
+            }
+            let told = sealed_runs(&bytes);
+            let samples = told.map_or(0, |told| told.video.iter().map(|run| run.samples.len()).sum());
+            prop_assert!(samples * 4 <= bytes.len(), "no more samples than sizes");
+            bytes.truncate(cut);
+            let _ = sealed_runs(&bytes);
+        }
+    }
+}

@@ -146,3 +146,17 @@ fn bad_spans_are_refused_by_the_name_of_the_parameter() {
     let twice = host.get("/api/host/timeline/cam?from=1&from=2");
     assert_eq!(twice.status, 400);
 }
+
+/// A day of chunks that all have holes: one answer reads a part of them, and later ones know the rest.
+#[test]
+fn long_timelines_become_exact_by_being_asked() {
+    let chunks: Vec<(i64, &[u64], bool)> = (1..=70).map(|i| (i * 1200, &[0_u64, 60][..], true)).collect();
+    let host = recorded(&chunks);
+    let ask = || {
+        let told = host.get("/api/host/timeline/cam?from=1699900000").json();
+        (told["exact"].as_bool().unwrap(), told["coverage"].as_array().unwrap().len())
+    };
+    let answers = [ask(), ask(), ask()];
+    assert_eq!(answers, [(false, 70 + 32), (false, 70 + 64), (true, 140)]);
+    assert!(host.get("/api/host/timeline/cam?from=1699996400").json()["exact"].as_bool().unwrap());
+}
