@@ -87,6 +87,7 @@ async fn serve(
         etag: entry.sealed.then(|| format!("\"{}-{}-{}\"", device.id, key.start_ms, key.generation)),
         cache_control: if entry.sealed { "private, no-cache" } else { "no-store" },
         location,
+        file_name: None,
     };
     Ok(respond(request, &state.readers, content))
 }

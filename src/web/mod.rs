@@ -32,6 +32,7 @@ use crate::{
 pub mod archive;
 pub mod checks;
 mod chunks;
+mod clips;
 mod commands;
 pub mod control;
 mod error;
@@ -150,12 +151,15 @@ const ROUTES: &[Entry] = &[
     entry("/api/host/screenshot/{device}", || read().to(stills::screenshot)),
     action("/api/host/restart-video/{device}", || web::post().to(restart::create)),
     entry("/api/host/segments/{device}/{hour}", || read().to(playlists::segments)),
+    entry("/api/host/clip/{device}.mp4", || read().to(clips::span)),
     entry("/api/host/playlist/{device}.m3u8", || read().to(playlists::span)),
     entry("/api/host/timeline/{device}", || read().to(timeline::timeline)),
     entry("/host/stream/{device}/segments/output.m3u8", || read().to(live::playlist)),
     entry("/host/stream/{device}/segments/segment_{key}.ts", || read().to(live::segment)),
     entry("/host/stream/{device}/segments/archive_manifest.json", || read().to(manifest::archive)),
     entry("/host/stream/{device}/segments/{hour}/archive.m3u8", || read().to(playlists::hour)),
+    entry("/host/stream/{device}/segments/{hour}/archive_hour_{again}.mp4", || read().to(clips::hour)),
+    entry("/host/stream/{device}/audio/{hour}/audio_10s_{piece}.m4a", || read().to(clips::sound)),
     entry("/host/stream/{device}/segments/{hour}/chunk_10min_{index}.mp4", || read().to(chunks::ring)),
     entry("/host/stream/{device}/chunks/{key}.mp4", || read().to(chunks::stable)),
 ];

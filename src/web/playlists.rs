@@ -122,6 +122,7 @@ async fn serve(
         content_type: "application/vnd.apple.mpegurl",
         cache_control: "private, no-cache",
         location: None,
+        file_name: None,
     };
     Ok(respond(request, &state.readers, content))
 }

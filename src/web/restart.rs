@@ -36,7 +36,7 @@ pub async fn create(state: State, device: web::Path<String>, body: web::Json<Val
 }
 
 /// The end of the footage, after what waits in hot was put on the disk.
-async fn newest(state: &State, device: &WebDevice) -> Result<Utc90k> {
+pub(super) async fn newest(state: &State, device: &WebDevice) -> Result<Utc90k> {
     let on_disk = || device.index.snapshot().iter().map(|chunk| chunk.end).max();
     let is_old = on_disk().is_none_or(|end| state.clock.wall() - end > FRESH_90K);
     if is_old && device.hot.waiting_bytes() > 0 && (device.commit)().await.is_err() {

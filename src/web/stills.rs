@@ -214,6 +214,7 @@ fn reply(request: &HttpRequest, state: &WebState, jpeg: Bytes, etag: String, tak
         etag: Some(etag),
         cache_control: "private, no-cache",
         location: None,
+        file_name: None,
     };
     let mut reply = respond(request, &state.readers, content);
     if let Ok(taken) = HeaderValue::from_str(&taken.rfc3339()) {

@@ -29,6 +29,7 @@ use crate::{
     },
 };
 
+mod clips;
 mod pictures;
 mod playlists;
 mod timeline;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod clips;
 mod failing_disk;
 #[path = "../../fuzz/shared/mp4_folded.rs"]
 mod mp4_folded;

@@ -10,7 +10,7 @@ use crate::{
 
 impl Host {
     /// A chunk of 1 s GOPs with one picture each at these seconds after `start`, listed as a daemon would.
-    fn record(&self, start: Utc90k, at_seconds: &[u64], sealed: bool) {
+    pub(super) fn record(&self, start: Utc90k, at_seconds: &[u64], sealed: bool) {
         let sps = [
             0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x7c, 0x04, 0x40, 0, 0, 3, 0, 0x40, 0, 0, 0x0f, 0x23, 0xc5,
             0x0a, 0xa8,
@@ -45,7 +45,7 @@ impl Host {
 }
 
 /// A host that has nothing but what is recorded here; times are seconds before now.
-fn recorded(chunks: &[(i64, &[u64], bool)]) -> Host {
+pub(super) fn recorded(chunks: &[(i64, &[u64], bool)]) -> Host {
     let host = Host::start();
     let index = &host.device().index;
     index.snapshot().iter().for_each(|chunk| drop(index.remove(&chunk.key)));
