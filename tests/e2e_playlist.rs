@@ -10,7 +10,7 @@ use common::{
     Dice, Setup, TestDaemon, Turn,
     browser::Browser,
     clip, http,
-    media::{assert_same, frame_hashes},
+    media::{assert_same, duration_seconds, frame_hashes},
     now, skip, until,
 };
 use m3u8_rs::{MediaPlaylist, MediaPlaylistType, parse_media_playlist_res};
@@ -212,6 +212,15 @@ fn any_moment_has_its_picture_and_the_last_seconds_an_address() {
     // All of it is on the disk already.
     let state = daemon.json("/api/host/state");
     assert!(ms(&state["devices"][0]["chunks"]["newest"]) >= ms(&made["end"]), "{made}");
+
+    let clip = daemon.get(made["video_url"].as_str().unwrap());
+    assert_eq!((clip.status, clip.header("content-type")), (200, Some("video/mp4")), "{}", clip.text());
+    let file = daemon.setup.folder().join("restart.mp4");
+    fs::write(&file, clip.body).unwrap();
+    let lasts = duration_seconds(&file);
+    assert!((lasts - 5.0).abs() < 0.1, "{lasts} s");
+    let shown = frame_hashes(&file).len();
+    assert!((5 * 24 - 1..=5 * 24 + 1).contains(&shown), "{shown} frames");
 
     let (from, to) = (sealed(&daemon)[0].0, ms(&made["end"]));
     let (mut dice, mut times) = (Dice::new(), Vec::new());
