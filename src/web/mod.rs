@@ -1,16 +1,15 @@
-//! HTTP: the one route table, what handlers may see, and how every reply is counted and guarded.
+//! HTTP: what handlers may see, and how every reply is counted and guarded.
 //!
 //! Handlers read published snapshots and never wait on an actor; files on the disk are read by [`reader::Readers`].
 
 use std::sync::{Arc, atomic::AtomicBool};
 
 use actix_web::{
-    Error as HttpError, HttpResponse, Route,
+    Error as HttpError, HttpResponse,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    guard,
     http::header::{self, HeaderValue},
-    middleware::{Compress, Next},
+    middleware::Next,
     web,
 };
 use arc_swap::ArcSwap;
@@ -42,11 +41,16 @@ mod host;
 mod hours;
 mod live;
 mod manifest;
+mod manual;
+mod openapi;
 mod playlists;
 mod range;
 pub mod reader;
 mod restart;
+mod routes;
 mod server;
+mod shape;
+mod shapes;
 mod slices;
 mod stills;
 mod time;
@@ -58,6 +62,7 @@ mod tests;
 
 pub use commands::handler;
 pub use live::HotCache;
+use routes::{ROUTES, routes};
 pub use server::{bind, serve};
 pub use stills::Stills;
 
@@ -117,71 +122,6 @@ impl WebState {
             Error::new(Kind::NotFound, format!("there is no device {shown:?}"))
         })
     }
-}
-
-/// One address.
-struct Entry {
-    path: &'static str,
-    handler: fn() -> Route,
-    /// Only what does not change is worth the CPU.
-    compress: bool,
-    /// For anything but the handler's methods.
-    refuse: fn() -> Route,
-}
-
-/// Answers GET and HEAD.
-const fn entry(path: &'static str, handler: fn() -> Route) -> Entry {
-    Entry { path, handler, compress: false, refuse: || web::to(error::only_reads) }
-}
-
-/// Answers POST.
-const fn action(path: &'static str, handler: fn() -> Route) -> Entry {
-    Entry { refuse: || web::to(error::only_posts), ..entry(path, handler) }
-}
-
-/// Every route there is. The path is also the label in `/metrics`.
-const ROUTES: &[Entry] = &[
-    Entry { compress: true, ..entry("/", || read().to(ui::index)) },
-    Entry { compress: true, ..entry("/assets/{name}", || read().to(ui::asset)) },
-    entry("/healthz", || read().to(host::healthz)),
-    entry("/readyz", || read().to(host::readyz)),
-    entry("/metrics", || read().to(host::metrics)),
-    entry("/api/host/state", || read().to(host::state)),
-    entry("/api/host/health", || read().to(host::health)),
-    entry("/api/host/screenshot/{device}", || read().to(stills::screenshot)),
-    action("/api/host/restart-video/{device}", || web::post().to(restart::create)),
-    entry("/api/host/segments/{device}/{hour}", || read().to(playlists::segments)),
-    entry("/api/host/clip/{device}.mp4", || read().to(clips::span)),
-    entry("/api/host/playlist/{device}.m3u8", || read().to(playlists::span)),
-    entry("/api/host/timeline/{device}", || read().to(timeline::timeline)),
-    entry("/host/stream/{device}/segments/output.m3u8", || read().to(live::playlist)),
-    entry("/host/stream/{device}/segments/segment_{key}.ts", || read().to(live::segment)),
-    entry("/host/stream/{device}/segments/archive_manifest.json", || read().to(manifest::archive)),
-    entry("/host/stream/{device}/segments/{hour}/archive.m3u8", || read().to(playlists::hour)),
-    entry("/host/stream/{device}/segments/{hour}/archive_hour_{again}.mp4", || read().to(clips::hour)),
-    entry("/host/stream/{device}/audio/{hour}/audio_10s_{piece}.m4a", || read().to(clips::sound)),
-    entry("/host/stream/{device}/segments/{hour}/chunk_10min_{index}.mp4", || read().to(chunks::ring)),
-    entry("/host/stream/{device}/chunks/{key}.mp4", || read().to(chunks::stable)),
-];
-
-fn read() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
-}
-
-fn routes(config: &mut web::ServiceConfig) {
-    for entry in ROUTES {
-        let resource = web::resource(entry.path).route((entry.handler)()).route((entry.refuse)());
-        if entry.compress {
-            config.service(resource.wrap(Compress::default()));
-        } else {
-            config.service(resource);
-        }
-    }
-    config.app_data(
-        web::QueryConfig::default()
-            .error_handler(|error, _| Error::new(Kind::Invalid, format!("the query cannot be read: {error}")).into()),
-    );
-    config.default_service(web::to(error::no_such_route));
 }
 
 /// Around every request: counts it, times it, and sets the headers that keep browsers from guessing.

@@ -15,7 +15,7 @@ use super::{error::refusal, range};
 struct Files;
 
 /// `blob:` is hls.js: Media Source feeds the player through blob URLs.
-const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; \
+pub const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; \
                       media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
@@ -37,6 +37,11 @@ pub async fn asset(request: HttpRequest, name: web::Path<String>) -> HttpRespons
         Some(file) => reply(&request, content_type(&name), "public, max-age=31536000, immutable", file),
         None => refusal(StatusCode::NOT_FOUND, "not_found", "the page has no such file"),
     }
+}
+
+/// Address of the page's style sheet; None in a binary that was built without its page.
+pub fn stylesheet() -> Option<String> {
+    Files::iter().find(|name| name.ends_with(".css")).map(|name| format!("/{name}"))
 }
 
 fn reply(request: &HttpRequest, content_type: &str, cache_control: &str, file: EmbeddedFile) -> HttpResponse {

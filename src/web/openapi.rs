@@ -1,0 +1,269 @@
+//! The OpenAPI document, made of the route table: every route brings its description, or it cannot be in the table.
+
+use std::sync::LazyLock;
+
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header},
+};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::{
+    routes::{Entry, ROUTES},
+    shape::Shape,
+    shapes,
+};
+
+/// What a route says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Doc {
+    about: &'static str,
+    reply: Reply,
+    query: &'static [Param],
+    /// JSON of the request.
+    body: Option<&'static Shape>,
+    /// Besides those that follow from the reply, the path and the query.
+    others: &'static [u16],
+    /// A status with the same body as 200.
+    also: Option<u16>,
+}
+
+/// What comes with 200.
+#[derive(Clone, Copy, Debug)]
+pub enum Reply {
+    Json(&'static Shape),
+    /// Made for each request, or with an ETag of its own.
+    Text(&'static str),
+    /// Of one of these types; `Range` and conditions as in [`super::slices`].
+    Bytes(&'static [&'static str]),
+}
+
+/// One parameter of a query.
+#[derive(Clone, Copy, Debug)]
+pub struct Param {
+    pub name: &'static str,
+    pub shape: Shape,
+    pub about: &'static str,
+    pub needed: bool,
+}
+
+impl Doc {
+    pub const fn new(about: &'static str, reply: Reply) -> Self {
+        Self { about, reply, query: &[], body: None, others: &[], also: None }
+    }
+
+    pub const fn query(self, query: &'static [Param]) -> Self {
+        Self { query, ..self }
+    }
+
+    pub const fn takes(self, body: &'static Shape) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    pub const fn others(self, others: &'static [u16]) -> Self {
+        Self { others, ..self }
+    }
+
+    pub const fn also(self, status: u16) -> Self {
+        Self { also: Some(status), ..self }
+    }
+
+    fn content(&self) -> Value {
+        match self.reply {
+            Reply::Json(shape) => json!({"application/json": {"schema": shape.schema()}}),
+            Reply::Text(kind) => json!({kind: {}}),
+            Reply::Bytes(kinds) => {
+                kinds.iter().map(|kind| ((*kind).to_owned(), json!({}))).collect::<Map<_, _>>().into()
+            }
+        }
+    }
+
+    /// All statuses but 200, in order.
+    fn statuses(&self, path: &str) -> Vec<u16> {
+        let mut all = self.others.to_vec();
+        if matches!(self.reply, Reply::Bytes(_)) {
+            all.extend([206, 304, 412, 416]);
+        }
+        if path.contains("{device}") {
+            all.push(404);
+        }
+        if path.contains("{hour}") || !self.query.is_empty() || self.body.is_some() {
+            all.push(400);
+        }
+        all.extend(self.also);
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+/// The parts of paths by their surroundings: `{key}` of a segment is not that of a chunk.
+const PATH_PARTS: &[(&str, Shape, &str)] = &[
+    ("{device}", Shape::Like(r"^[A-Za-z0-9_-]+$"), "the id of a camera"),
+    ("{hour}", Shape::Between(0, 23), "UTC; the latest hour of that number that has begun, or that of `date`"),
+    ("segment_{key}", Shape::Like(r"^[0-9]+_[0-9]{9,}$"), "run and number, as the playlist names it"),
+    ("chunks/{key}", Shape::Like(r"^-?[0-9]+-[0-9]+$"), "start in milliseconds since 1970, and generation"),
+    ("archive_hour_{again}", Shape::Between(0, 23), "the hour once more"),
+    ("audio_10s_{piece}", Shape::Like(r"^[0-3][0-9]{2}$"), "`000` to `359`"),
+    ("chunk_10min_{index}", Shape::Like(r"^[0-9]+(-[0-9]+)?$"), "place within the hour; `-2` and up for newcomers"),
+    ("assets/{name}", Shape::Text, "as the page names it"),
+];
+
+/// `GET /api/openapi.json`
+pub async fn document() -> HttpResponse {
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| DOCUMENT.to_string().into());
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .body(TEXT.clone())
+}
+
+/// The document, made once: the table is a constant.
+pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let paths: Map<_, _> = ROUTES.iter().map(|entry| (entry.path.to_owned(), path_item(entry))).collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Capstan",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+            "description": "Every address of this daemon. Times in replies are RFC 3339 in UTC. An error's `path` names \
+                            the parameter or field at fault. Another method than those listed answers 405, an address \
+                            that is not listed 404, both with the same shape of error.",
+        },
+        "servers": [{"url": "/"}],
+        "tags": TAGS.iter().map(|(name, about)| json!({"name": name, "description": about})).collect::<Vec<_>>(),
+        "paths": paths,
+        "components": {"schemas": {"Error": shapes::ERROR.schema()}, "parameters": conditions()},
+    })
+});
+
+const TAGS: [(&str, &str); 3] = [
+    ("host", "The host, its devices, and what was recorded in any span of time"),
+    ("stream", "Files of a device, live and finished, by names that players use"),
+    ("daemon", "The process, its metrics, its page and this description"),
+];
+
+fn tag(path: &str) -> &'static str {
+    let [(host, _), (stream, _), (daemon, _)] = TAGS;
+    match path {
+        _ if path.starts_with("/api/host/") => host,
+        _ if path.starts_with("/host/stream/") => stream,
+        _ => daemon,
+    }
+}
+
+fn path_item(entry: &Entry) -> Value {
+    let (path, doc) = (entry.path, &entry.doc);
+    let parts = PATH_PARTS.iter().filter(|(part, ..)| path.contains(part)).map(|(part, shape, about)| {
+        let name = part.split_once('{').map_or(*part, |(_, name)| name.trim_end_matches('}'));
+        json!({"name": name, "in": "path", "required": true, "description": about, "schema": shape.schema()})
+    });
+    let query = doc.query.iter().map(|param| {
+        json!({"name": param.name, "in": "query", "required": param.needed, "description": param.about,
+               "schema": param.shape.schema()})
+    });
+    let parameters: Vec<_> = parts.chain(query).collect();
+    match entry.posts {
+        true => json!({"parameters": parameters, "post": operation("post", path, doc)}),
+        false => {
+            let (get, head) = (operation("get", path, doc), operation("head", path, doc));
+            json!({"parameters": parameters, "get": get, "head": head})
+        }
+    }
+}
+
+fn operation(method: &str, path: &str, doc: &Doc) -> Value {
+    let words: Vec<_> = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let is_head = method == "head";
+    let mut replies: Map<_, _> =
+        doc.statuses(path).into_iter().map(|status| (status.to_string(), reply(status, doc, is_head))).collect();
+    replies.insert("200".into(), reply(200, doc, is_head));
+    let mut operation = json!({
+        "operationId": format!("{method}_{}", if words.is_empty() { "page".into() } else { words.join("_") }),
+        "summary": doc.about,
+        "tags": [tag(path)],
+        "responses": replies,
+    });
+    if let Some(body) = doc.body {
+        operation["requestBody"] =
+            json!({"required": true, "content": {"application/json": {"schema": body.schema()}}});
+    }
+    if matches!(doc.reply, Reply::Bytes(_)) && !is_head {
+        let all = conditions();
+        let names = all.as_object().into_iter().flatten().map(|(name, _)| name);
+        operation["parameters"] =
+            names.map(|name| json!({"$ref": format!("#/components/parameters/{name}")})).collect();
+    }
+    operation
+}
+
+fn reply(status: u16, doc: &Doc, is_head: bool) -> Value {
+    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Other");
+    let mut reply = json!({"description": reason});
+    let content = match status {
+        200 | 206 => doc.content(),
+        status if doc.also == Some(status) => doc.content(),
+        304 => return reply,
+        307 => {
+            let location = "the same with its end told";
+            reply["headers"] = json!({"Location": {"description": location, "schema": Shape::Link.schema()}});
+            return reply;
+        }
+        _ => json!({"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}),
+    };
+    if !is_head {
+        reply["content"] = content;
+    }
+    reply
+}
+
+/// Headers that every route of bytes understands.
+fn conditions() -> Value {
+    let header = |name: &str, about: &str| json!({"name": name, "in": "header", "required": false, "description": about, "schema": Shape::Text.schema()});
+    json!({
+        "Range": header("Range", "one range of bytes; several are answered with the whole"),
+        "IfRange": header("If-Range", "the part only while this ETag holds, else the whole"),
+        "IfMatch": header("If-Match", "412 when the ETag is another"),
+        "IfNoneMatch": header("If-None-Match", "304 when the ETag is the same"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_path_is_described_once_and_every_operation_has_its_own_name() {
+        let mut names = HashSet::new();
+        for entry in ROUTES {
+            let item = &DOCUMENT["paths"][entry.path];
+            let described: Vec<_> = item["parameters"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+            let unique: HashSet<_> = described.iter().collect();
+            assert_eq!(unique.len(), described.len(), "{}: {described:?}", entry.path);
+            let parts = entry.path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());
+            let parts: HashSet<_> = parts.collect();
+            let query = entry.doc.query.iter().map(|param| param.name);
+            assert_eq!(described.len(), parts.len() + query.count(), "{}: {described:?}", entry.path);
+            assert!(parts.iter().all(|part| described.contains(&&json!(part))), "{}: {described:?}", entry.path);
+            for method in ["get", "head", "post"].iter().filter_map(|method| item.get(method)) {
+                assert!(names.insert(method["operationId"].as_str().unwrap()), "{method}");
+            }
+        }
+    }
+
+    #[test]
+    fn statuses_follow_from_what_a_route_is() {
+        let check = |path: &str, method: &str, expected: &[&str]| {
+            let replies = DOCUMENT["paths"][path][method]["responses"].as_object().unwrap();
+            assert_eq!(replies.keys().collect::<Vec<_>>(), expected, "{path}");
+        };
+        check("/healthz", "get", &["200"]);
+        check("/api/host/health", "head", &["200", "503"]);
+        check("/host/stream/{device}/segments/output.m3u8", "get", &["200", "206", "304", "404", "412", "416", "503"]);
+        check("/api/host/restart-video/{device}", "post", &["200", "400", "404"]);
+    }
+}

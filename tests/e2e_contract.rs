@@ -1,0 +1,274 @@
+//! The OpenAPI document against the daemon that serves it: every address, both ways.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{
+    Setup, TestDaemon, Turn, contract,
+    http::{self, Response},
+    until,
+};
+use serde_json::{Value, json};
+
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
+
+/// The document and what its addresses mean on this daemon.
+struct Walk {
+    daemon: TestDaemon,
+    document: Value,
+    /// A chunk of the ring, as the manifest tells.
+    chunk: Value,
+    asset: String,
+}
+
+/// A method of a path.
+struct Operation<'a> {
+    path: &'a str,
+    method: String,
+    says: &'a Value,
+    parameters: Vec<&'a Value>,
+}
+
+#[test]
+fn the_daemon_does_what_its_description_says() {
+    let _turn = Turn::wait();
+    let camera = "quality = \"low\"\nfps = 10\nsource = { kind = \"test\", tone = 440 }";
+    let daemon = TestDaemon::start(Setup::new().set("archive.chunk_seconds", 10).camera("cam", camera));
+    until("a chunk is finished", 60, || !daemon.ring("cam").is_empty());
+    until("it shows pictures", 10, || daemon.get("/api/host/screenshot/cam").status == 200);
+    let document = daemon.json("/api/openapi.json");
+    let mut chunk = Value::Null;
+    until("the manifest has it", 10, || {
+        chunk = daemon.json("/host/stream/cam/segments/archive_manifest.json")["manifests"][0].clone();
+        chunk.is_object()
+    });
+    let page = daemon.get("/").text();
+    let asset = page.split("/assets/").nth(1).and_then(|rest| rest.split('"').next());
+    let walk = Walk { asset: asset.unwrap_or("none.js").to_owned(), daemon, document, chunk };
+
+    let operations = walk.operations();
+    assert!(operations.len() > 40, "GET and HEAD of every route: {}", operations.len());
+    for operation in &operations {
+        walk.answers_as_described(operation);
+        walk.refuses_bad_forms(operation);
+        walk.knows_no_other_device(operation);
+    }
+    walk.has_nothing_else();
+}
+
+impl Walk {
+    fn operations(&self) -> Vec<Operation<'_>> {
+        let mut all = Vec::new();
+        for (path, item) in self.document["paths"].as_object().unwrap() {
+            let parameters: Vec<_> = item["parameters"].as_array().unwrap().iter().collect();
+            for (method, says) in item.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters") {
+                all.push(Operation { path, method: method.to_uppercase(), says, parameters: parameters.clone() });
+            }
+        }
+        all
+    }
+
+    /// The path with a value for each part, of things that are there.
+    fn address(&self, path: &str) -> String {
+        let told = |name: &str| self.chunk[name].as_str().unwrap();
+        let (hour, ring) = told("name").split_once("/chunk_10min_").unwrap();
+        let within_hour = self.chunk["start_time_seconds"].as_f64().unwrap() % 3600.0;
+        let key = match path.contains("segment_{key}") {
+            false => told("url").rsplit('/').next().unwrap().trim_end_matches(".mp4").to_owned(),
+            true => {
+                let list = self.daemon.get("/host/stream/cam/segments/output.m3u8").text();
+                let newest = list.lines().rfind(|line| line.starts_with("segment_")).unwrap();
+                newest.trim_start_matches("segment_").trim_end_matches(".ts").to_owned()
+            }
+        };
+        path.replace("{device}", "cam")
+            .replace("{hour}", hour)
+            .replace("{again}", hour)
+            .replace("{index}", ring.trim_end_matches(".mp4"))
+            .replace("{key}", &key)
+            // The chunk's last seconds, in case its sound begins within a piece.
+            .replace("{piece}", &format!("{:03}", (within_hour / 10.0) as u32))
+            .replace("{name}", &self.asset)
+    }
+
+    /// What must be said, and what makes an open end one that is there.
+    fn query(&self, operation: &Operation<'_>) -> Vec<(String, String)> {
+        let needed = operation.parameters.iter().filter(|it| it["in"] == "query" && it["required"] == true);
+        let needed: Vec<_> = needed.map(|it| it["name"].as_str().unwrap()).collect();
+        let value = |name: &&str| match *name {
+            "start" => ("start".to_owned(), self.chunk["start"].as_str().unwrap().to_owned()),
+            other => panic!("no value for {other}"),
+        };
+        needed.iter().map(value).collect()
+    }
+
+    fn ask(&self, operation: &Operation<'_>, address: &str, headers: &[(&str, &str)]) -> Response {
+        let reply = match operation.method.as_str() {
+            "POST" => http::post(self.daemon.address(), address, &json!({"duration_seconds": 2})),
+            method => http::request(self.daemon.address(), method, address, headers),
+        };
+        let reply = reply.unwrap();
+        self.is_described(operation, &reply, address);
+        reply
+    }
+
+    /// The status is one of those told, with the type and the shape that belong to it.
+    fn is_described(&self, operation: &Operation<'_>, reply: &Response, address: &str) {
+        let shown = format!("{} {address}: {}", operation.method, reply.status);
+        let told = &operation.says["responses"][reply.status.to_string()];
+        assert!(told.is_object(), "{shown} is not described\n{}", reply.text());
+        let Some(content) = told["content"].as_object() else {
+            assert!(reply.body.is_empty(), "{shown} has a body");
+            return;
+        };
+        let kind = reply.header("content-type").unwrap_or_default();
+        let media = content.get(kind).or(content.get("*/*"));
+        let media = media.unwrap_or_else(|| panic!("{shown} is {kind}, told are {:?}", content.keys()));
+        let mut schema = &media["schema"];
+        if let Some(place) = schema["$ref"].as_str() {
+            schema = self.document.pointer(place.trim_start_matches('#')).expect("a reference that leads somewhere");
+        }
+        if !schema.is_null() {
+            assert_eq!(contract::faults(schema, &reply.json()), Vec::<String>::new(), "{shown}");
+        }
+    }
+
+    fn answers_as_described(&self, operation: &Operation<'_>) {
+        let mut address = with(&self.address(operation.path), &self.query(operation));
+        let mut reply = self.ask(operation, &address, &[]);
+        if reply.status == 307 {
+            // The last ends are told: it is a clip, and so are these.
+            address = reply.header("location").expect("where to").to_owned();
+            reply = self.ask(operation, &address, &[]);
+        }
+        let is_unbuilt = address == "/assets/none.js";
+        let expected: &[u16] = match operation.path {
+            _ if is_unbuilt => &[404],
+            // Its checks judge the machine this runs on.
+            "/api/host/health" => &[200, 503],
+            _ => &[200],
+        };
+        assert!(expected.contains(&reply.status), "{} {address}: {} {}", operation.method, reply.status, reply.text());
+        if operation.says["responses"].get("206").is_none() || operation.method == "HEAD" {
+            return;
+        }
+        let status = |headers: &[(&str, &str)]| self.ask(operation, &address, headers).status;
+        assert_eq!(status(&[("Range", "bytes=0-0")]), 206, "{address}");
+        assert_eq!(status(&[("Range", "bytes=99999999999-")]), 416, "{address}");
+        assert_eq!(status(&[("If-Match", "\"another\"")]), 412, "{address}");
+        // Lists and pictures change while we ask; what is finished does not.
+        if reply.header("content-type") == Some("video/mp4") {
+            assert_eq!(status(&[("If-None-Match", reply.header("etag").unwrap())]), 304, "{address}");
+        }
+    }
+
+    fn refuses_bad_forms(&self, operation: &Operation<'_>) {
+        for it in &operation.parameters {
+            let name = it["name"].as_str().unwrap();
+            let path = operation.path;
+            if it["in"] == "query" {
+                for bad in ["nonsense", "", "-1", "%FF", "1e400", "%00"] {
+                    let mut query = self.query(operation);
+                    query.retain(|(other, _)| other != name);
+                    query.push((name.to_owned(), bad.to_owned()));
+                    self.is_refused(operation, &with(&self.address(path), &query), &[400], Some(name));
+                }
+            } else if name == "hour" {
+                for bad in ["24", "-1", "07", "x", "%FF"] {
+                    let address = self.address(&path.replacen("{hour}", bad, 1));
+                    self.is_refused(operation, &with(&address, &self.query(operation)), &[400], Some("hour"));
+                }
+            } else {
+                for bad in ["no%00such", "..%2f..", "%FF", "-"] {
+                    let address = self.address(&path.replacen(&format!("{{{name}}}"), bad, 1));
+                    self.is_refused(operation, &with(&address, &self.query(operation)), &[404], None);
+                }
+            }
+        }
+        if operation.method == "POST" {
+            for bad in [json!({}), json!([]), json!({"duration_seconds": "x"}), json!({"duration_seconds": 61})] {
+                let reply = http::post(self.daemon.address(), &self.address(operation.path), &bad).unwrap();
+                assert_eq!(reply.status, 400, "{bad}");
+                self.is_described(operation, &reply, operation.path);
+            }
+        }
+    }
+
+    fn is_refused(&self, operation: &Operation<'_>, address: &str, expected: &[u16], at: Option<&str>) {
+        let reply = self.ask(operation, address, &[]);
+        assert!(expected.contains(&reply.status), "{} {address}: {}", operation.method, reply.status);
+        if operation.method != "HEAD" {
+            let path = reply.json()["error"]["path"].clone();
+            assert_eq!(path.as_str(), at, "{address}: {}", reply.text());
+        }
+    }
+
+    fn knows_no_other_device(&self, operation: &Operation<'_>) {
+        if operation.path.contains("{device}") {
+            let address = self.address(&operation.path.replace("{device}", "other"));
+            self.is_refused(operation, &with(&address, &self.query(operation)), &[404], None);
+        }
+    }
+
+    /// No other method, and no address above or below those described.
+    fn has_nothing_else(&self) {
+        let error = &self.document["components"]["schemas"]["Error"];
+        let paths = self.document["paths"].as_object().unwrap();
+        let refused = |method: &str, address: &str, expected: u16| {
+            let reply = http::request(self.daemon.address(), method, address, &[]).unwrap();
+            assert_eq!(reply.status, expected, "{method} {address}: {}", reply.text());
+            assert_eq!(contract::faults(error, &reply.json()), Vec::<String>::new(), "{method} {address}");
+            reply
+        };
+        let known: BTreeSet<_> = paths.keys().map(|path| self.address(path)).collect();
+        for (path, item) in paths {
+            let address = self.address(path);
+            for method in METHODS.iter().filter(|method| item.get(method.to_lowercase()).is_none()) {
+                let reply = refused(method, &address, 405);
+                let allowed: BTreeSet<_> = reply.header("allow").expect("what is allowed").split(", ").collect();
+                let names = item.as_object().unwrap().keys().filter(|name| *name != "parameters");
+                let told: Vec<_> = names.map(|name| name.to_uppercase()).collect();
+                assert_eq!(allowed, told.iter().map(String::as_str).collect(), "{address}");
+            }
+            let (above, _) = address.rsplit_once('/').unwrap();
+            let (slash, longer, below) = (format!("{above}/"), format!("{address}x"), format!("{address}/x"));
+            // What ends with a name takes any name; that no other is known was asked before.
+            let longer = (!path.ends_with('}')).then_some(&longer);
+            for other in [above, &slash, &below].into_iter().chain(longer.map(String::as_str)) {
+                if !other.is_empty() && !known.contains(other) {
+                    refused("GET", other, 404);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn replies_are_held_against_schemas_in_both_directions() {
+    let schema = json!({"type": "object", "required": ["n"], "properties": {
+        "n": {"type": "integer", "minimum": 0},
+        "at": {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]},
+        "all": {"type": "array", "items": {"type": "string", "enum": ["a"]}},
+        "map": {"type": "object", "additionalProperties": {"type": "boolean"}},
+        "open": {"type": "object", "additionalProperties": true},
+    }});
+    let check = |value: Value, faults: usize| assert_eq!(contract::faults(&schema, &value).len(), faults, "{value}");
+    check(json!({"n": 1, "at": null, "all": ["a"], "map": {"x": true}, "open": {"x": 1}}), 0);
+    check(json!({"n": 0, "at": "2026-11-20T03:50:00.125Z"}), 0);
+    check(json!({"n": -1}), 1);
+    check(json!({"n": 0.5}), 1);
+    check(json!({}), 1);
+    check(json!({"n": 1, "more": 1}), 1);
+    check(json!({"n": 1, "at": "today"}), 1);
+    check(json!({"n": 1, "at": 5}), 1);
+    check(json!({"n": 1, "all": ["a", "b"], "map": {"x": 1}, "open": []}), 3);
+    check(json!([]), 2);
+}
+
+fn with(address: &str, query: &[(String, String)]) -> String {
+    let query: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if query.is_empty() { address.to_owned() } else { format!("{address}?{}", query.join("&")) }
+}
