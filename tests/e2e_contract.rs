@@ -53,6 +53,7 @@ fn the_daemon_does_what_its_description_says() {
     assert!(operations.len() > 40, "GET and HEAD of every route: {}", operations.len());
     for operation in &operations {
         walk.answers_as_described(operation);
+        walk.takes_every_word(operation);
         walk.refuses_bad_forms(operation);
         walk.knows_no_other_device(operation);
     }
@@ -162,6 +163,26 @@ impl Walk {
         // Lists and pictures change while we ask; what is finished does not.
         if reply.header("content-type") == Some("video/mp4") {
             assert_eq!(status(&[("If-None-Match", reply.header("etag").unwrap())]), 304, "{address}");
+        }
+    }
+
+    /// Every choice that a parameter is said to have.
+    fn takes_every_word(&self, operation: &Operation<'_>) {
+        for it in &operation.parameters {
+            for word in it["schema"]["enum"].as_array().into_iter().flatten() {
+                let mut query = self.query(operation);
+                query.push((it["name"].as_str().unwrap().to_owned(), word.as_str().unwrap().to_owned()));
+                let address = with(&self.address(operation.path), &query);
+                let mut reply = self.ask(operation, &address, &[]);
+                if reply.status == 307 {
+                    reply = self.ask(operation, reply.header("location").expect("where to"), &[]);
+                }
+                assert_eq!(reply.status, 200, "{} {address}: {}", operation.method, reply.text());
+            }
+        }
+        if operation.path == "/api/host/clip/{device}.mp4" {
+            let long_ago = self.ask(operation, "/api/host/clip/cam.mp4?start=1&end=2026-11-20T00:00:00Z", &[]);
+            assert_eq!(long_ago.status, 413, "{}", long_ago.text());
         }
     }
 

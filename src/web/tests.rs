@@ -332,6 +332,13 @@ fn the_page_is_served_with_a_strict_policy() {
     assert!(page.text().contains("Capstan"));
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(host.get("/assets/none.js").status, 404);
+    let manual = host.get("/api/docs");
+    assert_eq!(manual.header("content-security-policy"), page.header("content-security-policy"));
+    let style = manual.text().split("stylesheet href=\"").nth(1).map(|rest| rest.split('"').next().unwrap());
+    // None in a binary that was built without its page.
+    style
+        .into_iter()
+        .for_each(|style| assert_eq!(host.get(style).header("content-type"), Some("text/css; charset=utf-8")));
 }
 
 #[test]
