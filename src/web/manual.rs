@@ -9,7 +9,7 @@ use super::{openapi::DOCUMENT, ui};
 
 /// `GET /api/docs`
 pub async fn page() -> HttpResponse {
-    static PAGE: LazyLock<String> = LazyLock::new(|| render(&DOCUMENT, ui::stylesheet().as_deref()));
+    static PAGE: LazyLock<String> = LazyLock::new(|| render(&DOCUMENT, &["css", "svg"].map(ui::file)));
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
@@ -17,11 +17,13 @@ pub async fn page() -> HttpResponse {
         .body(PAGE.as_str())
 }
 
-fn render(document: &Value, stylesheet: Option<&str>) -> String {
+/// With the style sheet and the icon, where there are any.
+fn render(document: &Value, [style, icon]: &[Option<String>; 2]) -> String {
     let mut out = String::from("<!doctype html><html lang=en><head><meta charset=utf-8><title>Capstan: routes</title>");
     out += "<meta name=viewport content=\"width=device-width, initial-scale=1\"><meta name=color-scheme content=\"dark light\">";
-    if let Some(address) = stylesheet {
-        put(&mut out, format_args!("<link rel=stylesheet href=\"{address}\">"));
+    for (relation, address) in [("stylesheet", style), ("icon", icon)] {
+        let link = address.iter().map(|address| format!("<link rel={relation} href=\"{address}\">"));
+        out.extend(link);
     }
     let info = &document["info"];
     put(
@@ -114,8 +116,14 @@ fn members(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
     value.as_object().into_iter().flat_map(Map::iter).map(|(name, value)| (name.as_str(), value))
 }
 
+/// What stands between backticks is code.
 fn text(value: &Value) -> String {
-    escape(value.as_str().unwrap_or_default())
+    let pieces = value.as_str().unwrap_or_default().split('`').enumerate();
+    let marked = |(i, piece): (usize, &str)| match i % 2 {
+        0 => escape(piece),
+        _ => format!("<code>{}</code>", escape(piece)),
+    };
+    pieces.map(marked).collect()
 }
 
 fn escape(text: &str) -> String {
@@ -136,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_page_names_every_route_and_carries_nothing_inline() {
-        let page = render(&DOCUMENT, Some("/assets/index.css"));
+        let page = render(&DOCUMENT, &["/assets/index.css", "/assets/icon.svg"].map(|it| Some(it.to_owned())));
         for entry in ROUTES {
             let method = if entry.posts { "POST" } else { "GET" };
             assert!(page.contains(&format!("<code>{method} {}</code>", entry.path)), "{}", entry.path);
@@ -148,10 +156,14 @@ mod tests {
 
     #[test]
     fn what_the_document_says_is_text_and_never_markup() {
-        let operation = json!({"tags": ["t"], "summary": "<b>\"&", "responses": {"<i>": {}}});
-        let page = render(&json!({"tags": [{"name": "t"}], "paths": {"/<u>": {"get": operation}}}), None);
-        assert!(page.contains("&lt;b&gt;&quot;&amp;") && page.contains("/&lt;u&gt;") && page.contains("&lt;i&gt;"));
-        for markup in ["<b>", "<u>", "<i>"] {
+        let operation = json!({"tags": ["t"], "summary": "<b>\"& `<s>`", "responses": {"<i>": {}}});
+        let page = render(&json!({"tags": [{"name": "t"}], "paths": {"/<u>": {"get": operation}}}), &[None, None]);
+        assert!(
+            page.contains("&lt;b&gt;&quot;&amp; <code>&lt;s&gt;</code>")
+                && page.contains("/&lt;u&gt;")
+                && page.contains("&lt;i&gt;")
+        );
+        for markup in ["<b>", "<u>", "<i>", "<s>"] {
             assert!(!page.contains(markup), "{markup}");
         }
     }

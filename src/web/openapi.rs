@@ -100,7 +100,7 @@ impl Doc {
 
 /// The parts of paths by their surroundings: `{key}` of a segment is not that of a chunk.
 const PATH_PARTS: &[(&str, Shape, &str)] = &[
-    ("{device}", Shape::Like(r"^[A-Za-z0-9_-]+$"), "the id of a camera"),
+    ("{device}", Shape::Like(r"^[A-Za-z0-9][A-Za-z0-9_-]*$"), "the id of a camera"),
     ("{hour}", Shape::Between(0, 23), "UTC; the latest hour of that number that has begun, or that of `date`"),
     ("segment_{key}", Shape::Like(r"^[0-9]+_[0-9]{9,}$"), "run and number, as the playlist names it"),
     ("chunks/{key}", Shape::Like(r"^-?[0-9]+-[0-9]+$"), "start in milliseconds since 1970, and generation"),
@@ -128,7 +128,7 @@ pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
             "title": "Capstan",
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
-            "description": "Every address of this daemon. Times in replies are RFC 3339 in UTC. An error's `path` names \
+            "description": "Every address of this daemon; what answers GET answers HEAD. Times in replies are RFC 3339 in UTC. An error's `path` names \
                             the parameter or field at fault. Another method than those listed answers 405, an address \
                             that is not listed 404, both with the same shape of error.",
         },

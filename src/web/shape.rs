@@ -22,8 +22,8 @@ pub enum Shape {
     Between(i64, i64),
     /// Not negative.
     Amount,
-    /// Within both, with fractions.
-    Within(f64, f64),
+    /// With fractions.
+    NumberBetween(i64, i64),
     Flag,
     /// Or null.
     Maybe(&'static Self),
@@ -49,7 +49,7 @@ impl Shape {
             Self::Count => json!({"type": "integer", "minimum": 0}),
             Self::Between(low, high) => json!({"type": "integer", "minimum": low, "maximum": high}),
             Self::Amount => json!({"type": "number", "minimum": 0}),
-            Self::Within(low, high) => json!({"type": "number", "minimum": low, "maximum": high}),
+            Self::NumberBetween(low, high) => json!({"type": "number", "minimum": low, "maximum": high}),
             Self::Flag => json!({"type": "boolean"}),
             Self::Maybe(inner) => json!({"anyOf": [inner.schema(), {"type": "null"}]}),
             Self::List(inner) => json!({"type": "array", "items": inner.schema()}),

@@ -183,6 +183,6 @@ pub const MANIFEST: Shape = Fields(&[
 
 pub const HOUR: Shape = Fields(&[("hour", Between(0, 23)), ("manifest_url", Link)]);
 
-pub const RESTART_ASKED: Shape = Fields(&[("duration_seconds", Within(1.0, 60.0))]);
+pub const RESTART_ASKED: Shape = Fields(&[("duration_seconds", NumberBetween(1, 60))]);
 pub const RESTART: Shape =
     Fields(&[("success", Flag), ("video_url", Link), ("video_id", Text), ("start", Time), ("end", Time)]);

@@ -39,9 +39,9 @@ pub async fn asset(request: HttpRequest, name: web::Path<String>) -> HttpRespons
     }
 }
 
-/// Address of the page's style sheet; None in a binary that was built without its page.
-pub fn stylesheet() -> Option<String> {
-    Files::iter().find(|name| name.ends_with(".css")).map(|name| format!("/{name}"))
+/// Address of the page's file of that kind, `css` or `svg`; None in a binary that was built without its page.
+pub fn file(suffix: &str) -> Option<String> {
+    Files::iter().find(|name| name.ends_with(suffix)).map(|name| format!("/{name}"))
 }
 
 fn reply(request: &HttpRequest, content_type: &str, cache_control: &str, file: EmbeddedFile) -> HttpResponse {
