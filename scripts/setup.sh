@@ -28,6 +28,8 @@ if [ "$purpose" = test ]; then
     need Xvfb xvfb
     need systemd-analyze systemd
     need python3 python3
+    # The browser of tests/e2e_browser.rs.
+    need chromium chromium
     # The RTSP cameras of tests/lab/rtsp_server.py.
     if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' >/dev/null 2>&1; then
         missing+=(python3-gi gir1.2-gst-rtsp-server-1.0
@@ -57,4 +59,12 @@ if [ ${#missing[@]} -gt 0 ]; then
         exit 1
     fi
     rm -f "$log"
+fi
+
+if [ "$purpose" = test ]; then
+    # The driver of that browser. Why not `npm ci`: see scripts/ui.sh.
+    cd "$(dirname "$0")/../tests/browser"
+    if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+        npm install --no-save --no-audit --no-fund --loglevel=error
+    fi
 fi

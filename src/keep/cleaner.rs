@@ -195,7 +195,9 @@ impl Cleaner {
     /// Makes room for `bytes` more on top of the free space that must stay: the hook of whoever was told that the
     /// disk is full. Takes ring guards, so do not hold one. Returns the bytes deleted; 0 means that nothing may go.
     pub fn evict(&self, bytes: u64) -> u64 {
-        let short = (self.limits().min_free_bytes.saturating_add(bytes)).saturating_sub(self.parts.volume.free_bytes());
+        // A disk that does not answer is not a full one: nothing is deleted on its account.
+        let Ok(space) = self.parts.volume.space() else { return 0 };
+        let short = self.limits().min_free_bytes.saturating_add(bytes).saturating_sub(space.free_bytes);
         self.round(None, short.max(bytes).max(1)).bytes
     }
 

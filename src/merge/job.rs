@@ -76,7 +76,7 @@ fn work(parts: &MergerParts, core: &mut Core, due: Due) -> Result<Option<Segment
     let taken = Taken::new(parts);
     let newest = taken.segments.last().map(|segment| segment.key);
     let need = taken.segments.iter().map(|segment| segment.bytes).sum::<u64>().saturating_add(SPARE_BYTES);
-    if !taken.segments.is_empty() && parts.volume.free_bytes() < need {
+    if !taken.segments.is_empty() && parts.volume.space().is_ok_and(|space| space.free_bytes < need) {
         (parts.evict)(need);
     }
     let before = core.timeline.clone();

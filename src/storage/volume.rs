@@ -100,8 +100,8 @@ impl Volume {
         &self.id
     }
 
-    /// Counts how often another mount took the root's place. A file handle opened at a lower count belongs to a disk
-    /// that is gone: write to a new file instead.
+    /// Counts how often the root became another mount, or none of ours. A file handle opened at a lower count belongs to
+    /// a disk that is gone: close it, and write to a new file.
     pub fn mounts(&self) -> u64 {
         self.mounts.load(Ordering::Acquire)
     }

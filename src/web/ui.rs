@@ -65,9 +65,8 @@ fn content_type(name: &str) -> &'static str {
 }
 
 const UNBUILT: &str = "<!doctype html><meta charset=utf-8><title>Capstan</title><h1>Capstan</h1>\
-<p>This binary was built without its page. Run <code>npm ci &amp;&amp; npm run build</code> in <code>ui/</code> and \
-build again. The daemon itself is complete: see <a href=/api/host/state>/api/host/state</a> and \
-<a href=/metrics>/metrics</a>.</p>";
+<p>This binary was built without its page. Run <code>make ui</code> and build again. The daemon itself is \
+complete: see <a href=/api/host/state>/api/host/state</a> and <a href=/metrics>/metrics</a>.</p>";
 
 #[cfg(test)]
 mod tests {

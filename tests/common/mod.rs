@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
+pub mod browser;
 pub mod daemon;
 pub mod disk;
 pub mod http;

@@ -37,9 +37,33 @@ export function seconds(count: number): string {
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
 
+/** Local time of day. */
+export function clockTime(date: Date): string {
+  return clock.format(date);
+}
+
 /** Local time of day; the day too when it is not today. */
 export function time(stamp: string): string {
   const date = new Date(stamp);
   const today = date.toDateString() === new Date().toDateString();
   return today ? clock.format(date) : `${day.format(date)} ${clock.format(date)}`;
+}
+
+let hostAheadMs = 0;
+
+/** The host's clock, as its latest reply told: a viewer's own may be minutes off. */
+export function hostNow(): number {
+  return Date.now() + hostAheadMs;
+}
+
+export function setHostTime(stamp: string): void {
+  hostAheadMs = Date.parse(stamp) - Date.now();
+}
+
+/** Fills a `<dl>` in place: the same names each time. */
+export function setFacts(list: HTMLElement, facts: [name: string, value: string, hint: string][]): void {
+  if (list.childElementCount === 0) {
+    for (const [name, , hint] of facts) list.append(el("div", { title: hint }, el("dt", {}, name), el("dd")));
+  }
+  list.querySelectorAll("dd").forEach((dd, i) => setText(dd, facts[i]?.[1] ?? ""));
 }

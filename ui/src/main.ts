@@ -1,6 +1,6 @@
 // The page: polls the daemon's state and keeps one view per device.
-import { getJson, type Check, type State } from "./api";
-import { bytes, el, setText } from "./dom";
+import { getJson, type Check, type Device, type State } from "./api";
+import { bytes, el, seconds, setFacts, setHostTime, setText } from "./dom";
 import { DeviceView } from "./device";
 
 const STATE_MS = 2000;
@@ -8,6 +8,7 @@ const CHUNKS_MS = 10_000;
 const HEALTH_MS = 10_000;
 
 const summary = must("summary");
+const figures = must("figures");
 const list = must("devices");
 const checks = must("checks");
 const health = must("health");
@@ -18,6 +19,7 @@ health.addEventListener("click", () => {
   health.setAttribute("aria-expanded", String(!checks.hidden));
 });
 
+setText(must("zone"), `Times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`);
 void every(STATE_MS, refreshState);
 void every(HEALTH_MS, refreshHealth);
 void every(CHUNKS_MS, async () => {
@@ -41,12 +43,14 @@ async function refreshState(): Promise<void> {
   } catch (error) {
     setText(summary, "The daemon does not answer.");
     document.body.classList.add("away");
+    for (const view of views.values()) view.away();
+    setText(health, "No answer");
+    health.className = "bad";
     throw error;
   }
   document.body.classList.remove("away");
-  const online = state.devices.filter((device) => device.status === "online").length;
-  const disk = state.archive.ok ? `${bytes(state.archive.free_bytes)} free` : "archive unavailable";
-  setText(summary, `${online} of ${state.devices.length} devices online · ${disk} · version ${state.host.version}`);
+  setHostTime(state.host.time);
+  tellHost(state);
   const known = new Set(state.devices.map((device) => device.id));
   for (const [id, view] of views) {
     if (known.has(id)) continue;
@@ -66,6 +70,23 @@ async function refreshState(): Promise<void> {
   }
   list.querySelector(":scope > .empty")?.remove();
   if (state.devices.length === 0) list.append(el("p", { className: "empty" }, "No devices are configured."));
+}
+
+function tellHost(state: State): void {
+  const { devices, archive } = state;
+  const online = devices.filter((device) => device.status === "online").length;
+  setText(summary, `${online} of ${devices.length} ${devices.length === 1 ? "device" : "devices"} online`);
+  setText(must("version"), `Capstan ${state.host.version}`);
+  const sum = (of: (device: Device) => number) => devices.reduce((total, device) => total + of(device), 0);
+  const lost = sum((device) => Object.values(device.lost_seconds).reduce((total, one) => total + one, 0));
+  const media = sum((device) => device.media_bytes);
+  const written = sum((device) => device.written_bytes);
+  setFacts(figures, [
+    ["Recorded", bytes(sum((device) => device.chunks.bytes)), "All chunks of all devices"],
+    ["Lost", lost > 0 ? seconds(lost) : "nothing", "Seconds that were captured and did not reach the disk"],
+    ["Disk writes", media > 0 ? `${(written / media).toFixed(2)} ×` : "–", "Bytes written per byte of video and sound, since the start"],
+    ["Disk free", archive.ok ? bytes(archive.free_bytes) : "unavailable", "On the archive's volume"],
+  ]);
 }
 
 async function refreshHealth(): Promise<void> {

@@ -1,19 +1,30 @@
-// The last 24 hours of one device as a strip: what is recorded, one mark per chunk.
+// What is recorded of one device, as a strip that ends now: one mark per chunk, a click plays from there.
 import type { Chunk, OpenChunk } from "./api";
-import { time } from "./dom";
+import { el, time } from "./dom";
 
 const SVG = "http://www.w3.org/2000/svg";
-const DAY_MS = 86_400_000;
 const WIDTH = 1440;
+const HOUR_MS = 3_600_000;
+/** What the strip may span. The first that holds everything is used: a young recording would be a hairline in a day. */
+const SPANS: [number, string][] = [
+  [HOUR_MS / 6, "10 min ago"],
+  [HOUR_MS, "1 h ago"],
+  [6 * HOUR_MS, "6 h ago"],
+  [24 * HOUR_MS, "24 h ago"],
+];
+const LONGEST = SPANS[SPANS.length - 1] as [number, string];
 
-export function strip(chunks: Chunk[], open: OpenChunk | null, now: number, play: (chunk: Chunk) => void): SVGSVGElement {
+export function strip(chunks: Chunk[], open: OpenChunk | null, now: number, play: (chunk: Chunk, at: number) => void): HTMLElement {
+  const starts = [...chunks, ...(open ? [open] : [])].map((one) => Date.parse(one.start));
+  const age = starts.length > 0 ? now - Math.min(...starts) : 0;
+  const [span, label] = SPANS.find(([length]) => length >= age) ?? LONGEST;
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${WIDTH} 24`);
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("class", "strip");
   svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", `Recorded in the last 24 hours: ${chunks.length} chunks`);
-  const at = (stamp: string) => ((Date.parse(stamp) - (now - DAY_MS)) / DAY_MS) * WIDTH;
+  svg.setAttribute("aria-label", `Recorded since ${label}: ${chunks.length} chunks`);
+  const at = (stamp: string) => ((Date.parse(stamp) - (now - span)) / span) * WIDTH;
   const mark = (start: string, end: string, name: string, title: string): SVGRectElement => {
     const rect = document.createElementNS(SVG, "rect");
     const from = Math.max(0, at(start));
@@ -30,8 +41,14 @@ export function strip(chunks: Chunk[], open: OpenChunk | null, now: number, play
   };
   for (const chunk of chunks) {
     if (at(chunk.end) < 0) continue;
-    mark(chunk.start, chunk.end, "sealed", `${time(chunk.start)} – ${time(chunk.end)}`).addEventListener("click", () => play(chunk));
+    mark(chunk.start, chunk.end, "sealed", `${time(chunk.start)} – ${time(chunk.end)}`).addEventListener("click", (event) => {
+      const box = svg.getBoundingClientRect();
+      const clicked = now - span + ((event.clientX - box.left) / box.width) * span;
+      play(chunk, Math.max(0, (clicked - Date.parse(chunk.start)) / 1000));
+    });
   }
-  if (open) mark(open.start, open.end, "open", `recording since ${time(open.start)}`);
-  return svg;
+  // The file still grows: it is shown, not played.
+  if (open) mark(open.start, new Date(now).toISOString(), "open", `recording since ${time(open.start)}`);
+  const legend = el("div", { className: "legend" }, el("span", {}, label), el("span", {}, "now"));
+  return el("div", {}, svg, legend);
 }

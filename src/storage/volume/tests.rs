@@ -118,13 +118,14 @@ fn an_unmounted_volume_is_noticed_never_written_beneath_and_taken_up_again() {
     let error = volume.check().unwrap_err();
     assert!(error.to_string().contains("nothing is mounted"), "{error}");
     assert!(!volume.is_ok());
-    // Even what is written regardless does not land beneath the mount point.
-    volume.write_atomic(Path::new("stray"), b"x").unwrap();
+    // Even what is written regardless does not land beneath the mount point, and nothing keeps the old mount alive.
+    assert_eq!(volume.write_atomic(Path::new("stray"), b"x").unwrap_err().kind, Kind::Io);
     assert!(names(&disk.root()).is_empty());
+    assert_eq!((volume.is_ok(), volume.mounts()), (false, 2));
 
     disk.mount();
     volume.check().unwrap();
-    assert_eq!((volume.is_ok(), volume.mounts()), (true, 2));
+    assert_eq!((volume.is_ok(), volume.mounts()), (true, 3));
     volume.write_atomic(Path::new("back"), b"x").unwrap();
     assert!(names(&disk.root()).contains(&"back".to_owned()));
     assert_eq!(open(&storage).unwrap_err().kind, Kind::Conflict, "the lock came along");

@@ -1,0 +1,149 @@
+// One Chromium on one page, driven line by line: a JSON command in, a JSON reply out. What must hold is asserted by
+// tests/e2e_browser.rs; this file only acts, waits and reports.
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const WAIT_MS = 45_000;
+const [executablePath, base] = process.argv.slice(2);
+const host = new URL(base).host;
+
+/** All that the page asked for, in the order of asking: {url, at, sequence?}. */
+const requests = [];
+/** Console errors, exceptions, breaches of the Content-Security-Policy, requests to elsewhere. */
+const problems = [];
+
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+page.setDefaultTimeout(WAIT_MS);
+page.on("console", (message) => {
+  if (message.type() === "error") problems.push(`console: ${message.text()} (${message.location().url})`);
+});
+page.on("pageerror", (error) => problems.push(`exception: ${error}`));
+page.on("request", (request) => {
+  const url = new URL(request.url());
+  if (url.protocol !== "blob:" && url.protocol !== "data:" && url.host !== host) problems.push(`elsewhere: ${url}`);
+  requests.push({ url: url.pathname, at: Date.now(), request });
+});
+page.on("response", async (response) => {
+  if (!response.url().endsWith(".m3u8") || response.status() !== 200) return;
+  const entry = requests.find((one) => one.request === response.request());
+  const text = await response.text().catch(() => "");
+  entry.sequence = Number(/#EXT-X-MEDIA-SEQUENCE:(\d+)/.exec(text)?.[1] ?? Number.NaN);
+});
+await page.addInitScript(() => {
+  document.addEventListener("securitypolicyviolation", (event) => {
+    console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
+  });
+});
+
+const device = (id) => page.locator(`section[data-device="${id}"]`);
+
+/** Looks again until `look` returns something; a clear error when it never does. */
+async function until(what, look) {
+  const end = Date.now() + WAIT_MS;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`not within ${WAIT_MS / 1000} s: ${what}; ${problems.join("; ")}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+const picture = (id) =>
+  device(id).locator("video").evaluate((video) => ({
+    width: video.videoWidth,
+    frames: video.getVideoPlaybackQuality().totalVideoFrames,
+    time: video.currentTime,
+    duration: Number.isFinite(video.duration) ? video.duration : null,
+    seeking: video.seeking,
+    source: video.currentSrc,
+    shown: video.parentElement.dataset.shown ?? null,
+    delay: Number(video.parentElement.dataset.delay ?? Number.NaN),
+    badge: video.parentElement.querySelector(".badge").textContent,
+  }));
+
+/** Waits until `more` further frames were decoded. A new source counts from zero again. */
+async function rising(id, more) {
+  let from = await picture(id);
+  return until(`${id}: ${more} more decoded frames`, async () => {
+    const now = await picture(id);
+    if (now.frames < from.frames) from = now;
+    return now.width > 0 && now.frames >= from.frames + more ? { ...now, frames_before: from.frames } : null;
+  });
+}
+
+const actions = {
+  async open() {
+    await page.goto(base);
+    return {};
+  },
+
+  /** The live picture moves, and (given `since`, RFC 3339) was taken after that. */
+  async live({ id, since }) {
+    await until(`${id}: a live picture taken after ${since ?? "ever"}`, async () => {
+      const { shown, width } = await picture(id);
+      return width > 0 && shown !== null && (!since || Date.parse(shown) > Date.parse(since));
+    });
+    return rising(id, 20);
+  },
+
+  /** Plays the chunk of this address by its button and seeks to its middle. */
+  async chunk({ id, url }) {
+    const row = device(id).locator("li", { has: page.locator(`a[href="${url}"]`) });
+    await row.locator("button").click();
+    const whole = await until(`${id}: metadata of ${url}`, async () => {
+      const now = await picture(id);
+      return now.source.endsWith(url) && now.duration !== null && now.width > 0 ? now : null;
+    });
+    const middle = whole.duration / 2;
+    await device(id).locator("video").evaluate((video, to) => (video.currentTime = to), middle);
+    const sought = await until(`${id}: the seek to ${middle}`, async () => {
+      const now = await picture(id);
+      return !now.seeking && now.time >= middle ? now : null;
+    });
+    const after = await rising(id, 20);
+    return { duration: whole.duration, sought: sought.time, ...after };
+  },
+
+  async back({ id }) {
+    await device(id).locator("button.back").click();
+    return rising(id, 20);
+  },
+
+  /**
+   * Every address that the page gives to a person or a player, against the chunk that grows. Nothing when the chunk was
+   * sealed in the middle of looking: then the address has become a finished one.
+   */
+  async offered({ id }) {
+    return page.evaluate(async (id) => {
+      const open = async () => {
+        const state = await (await fetch("/api/host/state")).json();
+        return state.devices.find((one) => one.id === id).open_chunk?.url ?? null;
+      };
+      const before = await open();
+      const section = document.querySelector(`section[data-device="${id}"]`);
+      const urls = [...section.querySelectorAll("[href], [src]")].map((one) => one.getAttribute("href") ?? one.src);
+      const after = await open();
+      return { growing: before === after ? before : null, urls, note: section.querySelector(".growing").textContent };
+    }, id);
+  },
+
+  async report() {
+    return { problems, requests: requests.map(({ url, at, sequence }) => ({ url, at, sequence })) };
+  },
+
+  async screenshot({ path }) {
+    await page.screenshot({ path, fullPage: true });
+    return {};
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { action, ...options } = JSON.parse(line);
+  try {
+    console.log(JSON.stringify({ ok: await actions[action](options) }));
+  } catch (error) {
+    console.log(JSON.stringify({ error: String(error) }));
+  }
+}
+await browser.close();

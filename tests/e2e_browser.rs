@@ -1,0 +1,147 @@
+//! The page at `/` in a real Chromium: live pictures, finished chunks, and a daemon that dies while somebody watches.
+//!
+//! Decoded frames are counted. A player's clock alone proves nothing: it also runs without a picture.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
+
+mod common;
+
+use common::{Setup, TestDaemon, Turn, browser::Browser, clip, skip, until};
+use serde_json::{Value, json};
+
+const DEVICE: &str = "clip";
+const DEVICES: [&str; 2] = [DEVICE, "pattern"];
+const PATTERN: &str = "quality = \"low\"\nfps = 25\nsource = { kind = \"test\", pattern = \"testsrc2\", tone = 440 }";
+
+/// Uncompressed. The live player (600 kB) comes when a picture is wanted, after the page is there.
+const FIRST_PAINT_BYTES_MAX: usize = 48 * 1024;
+
+#[test]
+fn the_page_plays_live_and_finished_and_recovers_by_itself() {
+    let program = match Browser::missing() {
+        Ok(program) => program,
+        Err(why) => return skip("e2e_browser", &why),
+    };
+    let _turn = Turn::wait();
+    let copied = format!("quality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}", clip());
+    let mut daemon = TestDaemon::start(
+        // A short live window, so that MEDIA-SEQUENCE moves while this looks.
+        Setup::new().set("hot.segments", 8).camera(DEVICE, &copied).camera("pattern", PATTERN),
+    );
+    if !daemon.get("/").text().contains("/assets/") {
+        return skip("e2e_browser", "the binary was built without its page; run `make ui` and build again");
+    }
+    first_paint_is_small(&daemon);
+    // A visitor of a host that just starts sees its health fail, which a browser's console calls an error.
+    until("the host is healthy", 30, || daemon.get("/api/host/health").status == 200);
+    let mut browser = Browser::start(&program, &format!("http://{}/", daemon.address()));
+    browser.ask("open", json!({}));
+
+    for device in DEVICES {
+        let live = browser.ask("live", json!({"id": device}));
+        println!("{device}: live, {} s behind, {} px wide, {} frames", live["delay"], live["width"], live["frames"]);
+    }
+
+    until("a chunk is sealed", 40, || !daemon.ring(DEVICE).is_empty());
+    a_growing_chunk_is_not_offered(&mut browser);
+    let url = newest_chunk(&daemon);
+    let played = browser.ask("chunk", json!({"id": DEVICE, "url": url}));
+    let (duration, sought) = (played["duration"].as_f64().unwrap(), played["sought"].as_f64().unwrap());
+    assert!((1.0..=13.0).contains(&duration), "chunk_seconds = 10: {played}");
+    assert!(sought >= duration / 2.0 && sought < duration, "{played}");
+    assert_eq!(played["width"], 640, "{played}");
+    browser.ask("back", json!({"id": DEVICE}));
+    clean(&mut browser);
+
+    let before = highest_sequences(&mut browser);
+    daemon.kill();
+    daemon.start_again();
+    let restarted = daemon.json("/api/host/state")["host"]["time"].clone();
+    for device in DEVICES {
+        let live = browser.ask("live", json!({"id": device, "since": restarted}));
+        println!("{device}: live after kill -9, {} s behind", live["delay"]);
+    }
+    until("MEDIA-SEQUENCE goes on", 30, || {
+        highest_sequences(&mut browser).iter().zip(&before).all(|(now, before)| now > before)
+    });
+
+    let report = browser.ask("report", json!({}));
+    // While nobody listened, asking failed; nothing else may have.
+    let refused = |problem: &&Value| !is_refusal(problem.as_str().unwrap());
+    let others: Vec<_> = report["problems"].as_array().unwrap().iter().filter(refused).collect();
+    assert!(others.is_empty(), "{others:#?}");
+    let requests = report["requests"].as_array().unwrap();
+    for device in DEVICES {
+        let sequences = media_sequences(device, requests);
+        println!(
+            "{device}: {} playlists, MEDIA-SEQUENCE {:?} to {:?}",
+            sequences.len(),
+            sequences.first(),
+            sequences.last()
+        );
+        assert!(sequences.is_sorted(), "it fell: {sequences:?}");
+    }
+    player_came_after_the_page(requests);
+}
+
+fn first_paint_is_small(daemon: &TestDaemon) {
+    let page = daemon.get("/").text();
+    let names = page.split('"').filter(|part| part.starts_with("/assets/"));
+    let sizes: Vec<_> = names.map(|name| (name, daemon.get(name).body.len())).collect();
+    let sum = page.len() + sizes.iter().map(|(_, size)| size).sum::<usize>();
+    println!("first paint: {sum} bytes");
+    assert!(sum < FIRST_PAINT_BYTES_MAX, "{sum}: {sizes:?}");
+}
+
+/// The browser would fetch a file without end. It is told, never linked.
+#[track_caller]
+fn a_growing_chunk_is_not_offered(browser: &mut Browser) {
+    let mut seen = 0;
+    until("the page shows a growing chunk", 30, || {
+        let offered = browser.ask("offered", json!({"id": DEVICE}));
+        let Some(growing) = offered["growing"].as_str() else { return false };
+        let urls: Vec<_> = offered["urls"].as_array().unwrap().iter().map(|url| url.as_str().unwrap()).collect();
+        assert!(!urls.iter().any(|url| url.contains(growing)), "{growing} grows: {urls:?}");
+        seen = urls.iter().filter(|url| url.ends_with(".mp4")).count();
+        // With a finished chunk beside it, so that the list is known to be there.
+        seen > 0 && offered["note"].as_str().unwrap().starts_with("Recording since")
+    });
+}
+
+fn newest_chunk(daemon: &TestDaemon) -> String {
+    let manifest = daemon.json(&format!("/host/stream/{DEVICE}/segments/archive_manifest.json"));
+    manifest["manifests"].as_array().unwrap().last().unwrap()["url"].as_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn clean(browser: &mut Browser) {
+    let report = browser.ask("report", json!({}));
+    assert_eq!(report["problems"], json!([]));
+}
+
+/// Chromium's words for an answer that never came.
+fn is_refusal(problem: &str) -> bool {
+    ["ERR_CONNECTION_", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED", "ERR_SOCKET", "ERR_NETWORK"]
+        .iter()
+        .any(|name| problem.contains(name))
+}
+
+fn highest_sequences(browser: &mut Browser) -> Vec<u64> {
+    let report = browser.ask("report", json!({}));
+    let requests = report["requests"].as_array().unwrap();
+    DEVICES.iter().map(|device| media_sequences(device, requests).into_iter().max().unwrap_or(0)).collect()
+}
+
+/// Of every live playlist that the page was given, in the order of asking, over restarts too: it is never reloaded.
+fn media_sequences(device: &str, requests: &[Value]) -> Vec<u64> {
+    let playlist = format!("/host/stream/{device}/segments/output.m3u8");
+    let mine = requests.iter().filter(|request| request["url"] == playlist.as_str());
+    mine.filter_map(|request| request["sequence"].as_u64()).collect()
+}
+
+#[track_caller]
+fn player_came_after_the_page(requests: &[Value]) {
+    let place = |part: &str| requests.iter().position(|request| request["url"].as_str().unwrap().contains(part));
+    let (state, player) = (place("/api/host/state"), place("/assets/hls-"));
+    assert!(state.is_some() && player > state, "state {state:?}, player {player:?}");
+}
