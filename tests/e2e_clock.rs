@@ -45,6 +45,8 @@ impl Host {
             .environment("FAKETIME_NO_CACHE", "1")
             .environment("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .environment("DONT_FAKE_MONOTONIC", "1")
+            // Half an hour off: a local hour anywhere in the ring would show.
+            .environment("TZ", "America/St_Johns")
             .camera(DEVICE, &camera);
         let kept = Keeper::start(&setup.hot, &[DEVICE]);
         let daemon = TestDaemon::start(setup);
@@ -86,7 +88,13 @@ impl Host {
                 let key = url.rsplit('/').next().unwrap();
                 let (negative, digits) = key.strip_prefix('-').map_or((false, key), |rest| (true, rest));
                 let start: i64 = digits.split('-').next().unwrap().parse().unwrap();
-                if negative { -start } else { start }
+                let start = if negative { -start } else { start };
+                let hour = start.div_euclid(HOUR * 1000) % 24;
+                assert!(
+                    entry["name"].as_str().unwrap().starts_with(&format!("{hour}/")),
+                    "not in its UTC hour: {entry}"
+                );
+                start
             })
             .collect()
     }
