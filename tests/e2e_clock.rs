@@ -5,10 +5,10 @@
 
 mod common;
 
-use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, path::PathBuf};
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, path::PathBuf, time::Duration};
 
 use capstan::clock::Clock;
-use common::{Keeper, Setup, TestDaemon, Turn, clip, media, skip, until};
+use common::{Keeper, Setup, TestDaemon, Turn, clip, holds_within, media, skip, until};
 
 const DEVICE: &str = "clip";
 const HOUR: i64 = 3600;
@@ -70,6 +70,9 @@ impl Host {
             assert!(after.contains_key(&inode), "{path:?} was deleted or overwritten; left: {after:?}");
         }
         assert_eq!(self.daemon.lost_seconds(DEVICE), 0.0);
+        // A label that lies hours ahead or 50 years back is neither an old chunk nor a missing commit.
+        let health = || self.daemon.get("/api/host/health");
+        assert!(holds_within(Duration::from_secs(20), || health().status == 200), "{}", health().text());
     }
 
     /// Sealed chunks by inode: a file that is moved stays the same, one that replaces it does not.

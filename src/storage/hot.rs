@@ -87,6 +87,8 @@ pub struct HotStatus {
     pub waiting_bytes: u64,
     pub quota_bytes: u64,
     pub newest_segment_age_seconds: Option<f64>,
+    /// Of the segments that wait: how long footage has not reached the disk, on the monotonic clock.
+    pub oldest_waiting_age_seconds: Option<f64>,
     pub newest_picture_age_seconds: Option<f64>,
     /// Uncommitted segments had to go, and the commits have not caught up since.
     pub losing: bool,
