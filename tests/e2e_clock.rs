@@ -37,6 +37,7 @@ impl Host {
         write(&offset, offset_s);
         let setup = setup
             .set("hot.device_bytes", hot)
+            .set("hot.segments", 20)
             // One hour: what is deleted by age at all is deleted soon, and the cleaner looks each second.
             .set("archive.window_hours", 1)
             .set("cleaner.interval_seconds", 1)
