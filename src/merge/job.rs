@@ -349,3 +349,21 @@ pub(super) fn boxed(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_shortage_is_not_a_lost_segment() {
+        let check = |number: Errno, expected| assert_eq!(is_shortage(&io::Error::from(number)), expected, "{number}");
+        check(Errno::MFILE, true);
+        check(Errno::NFILE, true);
+        check(Errno::NOMEM, true);
+        check(Errno::NOENT, false);
+        check(Errno::IO, false);
+        assert!(!is_shortage(&io::ErrorKind::UnexpectedEof.into()));
+    }
+}
