@@ -26,5 +26,5 @@ pub use layout::{ColdLayout, HotLayout};
 pub use live::LivePlaylist;
 pub use retention::Retention;
 pub use shed::HotLimits;
-pub use tmpfs::{HotFacts, check_hot};
+pub use tmpfs::{HotFacts, check_hot, lock_hot};
 pub use volume::Volume;
