@@ -10,6 +10,7 @@ pub mod index;
 pub mod inventory;
 pub mod layout;
 pub mod live;
+mod lock;
 pub mod retention;
 pub mod shed;
 #[cfg(test)]

@@ -2,12 +2,10 @@
 
 use std::{fs::File, path::Path};
 
-use rustix::{
-    fs::{FlockOperation, flock},
-    io::Errno,
+use crate::{
+    error::{Error, Kind, Result},
+    storage::lock::lock,
 };
-
-use crate::error::{Error, Kind, Result};
 
 /// `TMPFS_MAGIC` of statfs(2). ramfs is refused on purpose: it has no size and would eat the machine.
 const TMPFS_MAGIC: i64 = 0x0102_1994;
@@ -49,14 +47,11 @@ pub fn check_hot(path: &Path, quotas_bytes: u64) -> Result<HotFacts> {
 /// by the kernel. The folder itself is locked, so that nothing is left behind in it.
 pub fn lock_hot(path: &Path) -> Result<File> {
     let folder = File::open(path).map_err(|error| Error::io("opening the hot folder", path, error))?;
-    match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(folder),
-        Err(Errno::WOULDBLOCK) => {
-            let message = "another daemon already runs on this hot folder: stop it, or choose another storage.hot";
-            Err(Error::new(Kind::Conflict, message).at(path.display()))
-        }
-        Err(error) => Err(Error::io("locking the hot folder", path, error.into())),
+    if lock(&folder).map_err(|error| Error::io("locking the hot folder", path, error.into()))? {
+        return Ok(folder);
     }
+    let message = "another daemon already runs on this hot folder: stop it, or choose another storage.hot";
+    Err(Error::new(Kind::Conflict, message).at(path.display()))
 }
 
 /// The same without making anything: the check that is repeated every few seconds.
