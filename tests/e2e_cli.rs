@@ -36,12 +36,15 @@ fn the_doctor_asks_the_daemon_and_else_judges_the_host() {
     let said = check(daemon.setup.command(&["doctor"]), 0, &["ok   daemon", "ok   recorder cam", "ok   ffmpeg"]);
     assert!(!said.contains("FAIL"), "{said}");
     check(daemon.setup.command(&["hot", "status"]), 0, &["tmpfs", "cam:", "segments"]);
+    // A mistyped name must not read as an archive without damage.
+    check(daemon.setup.command(&["archive", "verify", "cma"]), 1, &["no device cma"]);
     let socket = daemon.setup.hot.hot().join("control.sock");
     assert!(socket.exists());
     daemon.stop();
     assert!(!socket.exists(), "an orderly stop leaves no socket");
     check(daemon.setup.command(&["doctor"]), 1, &["FAIL daemon", "ok   hot", "ok   archive"]);
     check(daemon.setup.command(&["hot", "status"]), 0, &["no daemon runs"]);
+    check(daemon.setup.command(&["archive", "list", "cma"]), 1, &["no device cma"]);
 }
 
 #[test]

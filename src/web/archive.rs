@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Utc90k,
-    error::{Kind, Result},
+    error::{Error, Kind, Result},
     ids::DeviceId,
     media::mp4::{self, MarkInfo, identity::HEAD_READ},
     merge::{
@@ -84,6 +84,9 @@ impl Archive<'_> {
     /// Works through one device, or through all that have a folder on the volume.
     pub fn run(&self, work: Work, device: Option<&DeviceId>) -> Result<Vec<ArchiveRow>> {
         let devices = match device {
+            Some(device) if (self.index)(device).is_none() && !devices(self.volume)?.contains(device) => {
+                return Err(Error::new(Kind::NotFound, format!("the archive has no device {device}")));
+            }
             Some(device) => vec![device.clone()],
             None => devices(self.volume)?,
         };

@@ -37,6 +37,7 @@ pub mod facts;
 mod host;
 mod live;
 mod manifest;
+mod quiet;
 mod range;
 pub mod reader;
 mod server;

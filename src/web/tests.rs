@@ -87,7 +87,7 @@ impl Host {
         let served = state.clone();
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let server = serve(served, listener).unwrap();
+                let server = serve(served, listener, 1024).unwrap();
                 tell.send(server.handle()).unwrap();
                 server.await.unwrap();
             });
