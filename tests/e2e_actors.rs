@@ -80,6 +80,12 @@ fn a_panic_in_any_actor_is_a_restart_of_that_one() {
         let before = generation(&daemon, actor);
         inject(&daemon, actor, &json!("panic"));
         until(&format!("{actor} is restarted"), 10, || generation(&daemon, actor) > before);
+        let all = actors(&daemon);
+        let told = all.iter().find(|told| told["name"] == **actor).unwrap();
+        assert!(told["restarts"].as_u64() > Some(0), "{told}");
+        // The stages of a device go with it: theirs is the last exit of their own.
+        assert_eq!(told["last_exit"]["kind"], "panic", "{told}");
+        assert!(told["last_exit"]["at"].as_str().is_some(), "{told}");
     }
     assert_nobody_noticed(daemon, kept, &ffmpegs);
 }

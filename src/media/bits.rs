@@ -51,6 +51,32 @@ impl<'a> Bits<'a> {
         let magnitude = (code + 1) / 2;
         i32::try_from(if code % 2 == 0 { -magnitude } else { magnitude }).ok()
     }
+
+    /// From `vui_parameters_present_flag` to the chroma location, where H.264 (clause E.1.1) and H.265 (clause E.2.1)
+    /// agree. None without a VUI, too: what follows is not there then.
+    pub(crate) fn skip_vui_picture_description(&mut self) -> Option<()> {
+        const EXTENDED_SAR: u32 = 255;
+        if !self.flag()? {
+            return None;
+        }
+        if self.flag()? && self.read(8)? == EXTENDED_SAR {
+            self.skip(32)?;
+        }
+        if self.flag()? {
+            self.flag()?; // overscan_appropriate_flag
+        }
+        if self.flag()? {
+            self.skip(4)?; // video_format, video_full_range_flag
+            if self.flag()? {
+                self.skip(24)?; // colour description
+            }
+        }
+        if self.flag()? {
+            self.unsigned()?; // chroma_sample_loc_type_top_field
+            self.unsigned()?;
+        }
+        Some(())
+    }
 }
 
 /// The payload of a NAL unit without emulation prevention bytes (ITU-T H.264 clause 7.4.1: `00 00 03` → `00 00`).

@@ -198,26 +198,7 @@ fn skip_picture_order(bits: &mut Bits<'_>) -> Option<()> {
 
 /// VUI timing, clause E.1.1. `time_scale` counts field ticks, hence the factor 2.
 fn read_frame_rate(bits: &mut Bits<'_>) -> Option<(u32, u64)> {
-    const EXTENDED_SAR: u32 = 255;
-    if !bits.flag()? {
-        return None;
-    }
-    if bits.flag()? && bits.read(8)? == EXTENDED_SAR {
-        bits.skip(32)?;
-    }
-    if bits.flag()? {
-        bits.flag()?; // overscan_appropriate_flag
-    }
-    if bits.flag()? {
-        bits.skip(4)?; // video_format, video_full_range_flag
-        if bits.flag()? {
-            bits.skip(24)?; // colour description
-        }
-    }
-    if bits.flag()? {
-        bits.unsigned()?; // chroma_sample_loc_type_top_field
-        bits.unsigned()?;
-    }
+    bits.skip_vui_picture_description()?;
     if !bits.flag()? {
         return None;
     }

@@ -253,26 +253,7 @@ fn skip_short_term_ref_pic_sets(bits: &mut Bits<'_>) -> Option<()> {
 
 /// VUI timing, clause E.2.1. Unlike H.264 a tick is a whole frame.
 fn read_frame_rate(bits: &mut Bits<'_>) -> Option<(u32, u64)> {
-    const EXTENDED_SAR: u32 = 255;
-    if !bits.flag()? {
-        return None;
-    }
-    if bits.flag()? && bits.read(8)? == EXTENDED_SAR {
-        bits.skip(32)?;
-    }
-    if bits.flag()? {
-        bits.flag()?; // overscan_appropriate_flag
-    }
-    if bits.flag()? {
-        bits.skip(4)?; // video_format, video_full_range_flag
-        if bits.flag()? {
-            bits.skip(24)?; // colour description
-        }
-    }
-    if bits.flag()? {
-        bits.unsigned()?; // chroma_sample_loc_type_top_field
-        bits.unsigned()?;
-    }
+    bits.skip_vui_picture_description()?;
     bits.skip(3)?; // neutral_chroma_indication_flag, field_seq_flag, frame_field_info_present_flag
     if bits.flag()? {
         for _ in 0..4 {

@@ -193,6 +193,7 @@ impl Batch<'_> {
         match demuxed {
             Ok(segment_data) => {
                 self.parts.metrics.segment_faults.inc_by(segment_data.faults.total());
+                self.tell_skipped(&name(), &segment_data.skipped);
                 let lead_90k = lead_90k(from_here);
                 Ok(Some(Input { key, arrived: segment.arrived, lead_90k, segment: segment_data }))
             }
@@ -201,6 +202,18 @@ impl Batch<'_> {
                 self.taken.lost(key, LossReason::corrupt);
                 Ok(None)
             }
+        }
+    }
+
+    /// Streams that cannot be recorded beside one that can: named when that changes, counted in every segment.
+    fn tell_skipped(&mut self, segment: &str, skipped: &[String]) {
+        self.parts.metrics.segment_faults.inc_by(skipped.len() as u64);
+        if self.core.skipped == skipped {
+            return;
+        }
+        self.core.skipped = skipped.to_vec();
+        if !skipped.is_empty() {
+            slog::warn!(self.parts.log, "streams are left out"; "segment" => segment, "streams" => skipped.join(", "));
         }
     }
 

@@ -133,7 +133,11 @@ impl Archive<'_> {
         let mut rows = self.list(device)?;
         for row in rows.iter_mut().filter(|row| matches!(row.state, RowState::Sealed | RowState::Unfinished)) {
             match verify_file(self.volume, &row.path) {
-                Ok(verdict) => row.problems = verdict.problems,
+                Ok(verdict) => {
+                    row.problems = verdict.problems;
+                    let foreign = verdict.meta.filter(|meta| meta.device != *device);
+                    row.problems.extend(foreign.map(|meta| format!("belongs to device {}", meta.device)));
+                }
                 // The cleaner was faster.
                 Err(error) if error.kind == Kind::NotFound => {}
                 Err(error) => row.problems.push(error.to_string()),
@@ -159,7 +163,7 @@ impl Archive<'_> {
 
     fn mend(&self, device: &DeviceId, path: &Path) -> String {
         let index = (self.index)(device);
-        match repair_file(self.volume, path) {
+        match repair_file(self.volume, device, path) {
             Ok(Recovered::Sealed(chunk)) => {
                 if let (Some(index), Some(place)) = (&index, place_of(path)) {
                     index.put(entry_of(&chunk, place));
