@@ -11,7 +11,7 @@ use capstan::{
     clock::Utc90k,
     merge::chunk::ChunkSpec,
     playback::{
-        TableCache,
+        ClipCache, TableCache,
         clip::{Clip, Made},
         virtual_mp4::{Cut, Gaps},
     },
@@ -41,6 +41,7 @@ struct Footage {
     place: Place,
     index: DeviceIndex,
     cache: TableCache,
+    clips: ClipCache,
     samples: Vec<Sample>,
     /// Of decoded pictures: when, and the hash.
     frames: Vec<(f64, String)>,
@@ -65,6 +66,7 @@ impl Footage {
             place,
             index: DeviceIndex::new(device()),
             cache: TableCache::default(),
+            clips: ClipCache::default(),
             samples: Vec::new(),
             frames: Vec::new(),
         };
@@ -136,7 +138,7 @@ impl Footage {
     fn ask(&self, from: f64, to: f64, gaps: Gaps, sound_only: bool) -> Made {
         let at = |seconds: f64| START + (seconds * 90_000.0).round() as i64;
         let wish = Cut { span: at(from)..at(to), gaps, sound_only };
-        Clip::make(&self.place.volume, &self.index, &self.cache, wish).unwrap()
+        Clip::make(&self.place.volume, &self.index, (&self.cache, &self.clips), wish).unwrap()
     }
 
     fn save(&self, clip: &Clip) -> PathBuf {
@@ -188,7 +190,7 @@ impl Footage {
 }
 
 fn bytes_of(clip: &Clip) -> Vec<u8> {
-    let mut out = clip.movie.head.clone();
+    let mut out = clip.movie.head.to_vec();
     for (file, range) in clip.slices() {
         let mut piece = vec![0; (range.end - range.start) as usize];
         file.read_exact_at(&mut piece, range.start).unwrap();
