@@ -487,3 +487,26 @@ fn sound_that_changes_between_chunks() {
         }
     }
 }
+
+/// A new size inside one chunk travels in-band: a clip from behind the change decodes as what it is.
+#[test]
+fn another_size_inside_a_chunk() {
+    let scratch = Place::new();
+    let record = |video: &str| {
+        let media = recording(&scratch, &format!("{video} {X264}"));
+        std::fs::remove_dir_all(scratch.folder.path().join("ts")).unwrap();
+        media
+    };
+    let (small, large) = (record(VIDEO), record(&VIDEO.replace("160x90", "320x180")));
+    let gops = [&small.gops[..3], &large.gops[3..6]].concat();
+    let footage = Footage::record(&Media { spec: small.spec.clone(), gops }, &[chunk(0..6, 0)]);
+    for (from, expected) in [(2.5, [("160", 15), ("320", 75)]), (3.5, [("320", 60), ("", 0)])] {
+        let clip = footage.clip(from, 5.5, Gaps::Keep, false).unwrap();
+        let path = footage.save(&clip);
+        // Pictures that the edit list hides are not told.
+        let told = ffprobe(&path, "-select_streams v -show_entries frame=width -of csv=p=0");
+        let widths: Vec<_> = told.lines().map(|line| line.trim_end_matches(',')).collect();
+        let runs: Vec<_> = widths.chunk_by(|one, other| one == other).map(|run| (run[0], run.len())).collect();
+        assert_eq!(runs, expected.into_iter().filter(|run| run.1 > 0).collect::<Vec<_>>(), "{from}");
+    }
+}
