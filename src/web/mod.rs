@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Kind, Result},
     ids::DeviceId,
     keep::cleaner::CleanerStatus,
-    playback::TableCache,
+    playback::{ClipCache, TableCache},
     storage::{DeviceIndex, HotDevice, Volume},
     supervisor::{Load, StateBoard},
     telemetry::{DeviceMetrics, Metrics, RequestLabel},
@@ -80,6 +80,7 @@ pub struct WebState {
     pub readers: reader::Readers,
     pub hot_cache: HotCache,
     pub tables: TableCache,
+    pub clips: ClipCache,
     pub stills: Stills,
 }
 

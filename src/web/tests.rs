@@ -92,6 +92,7 @@ impl Host {
             hot_cache: HotCache::default(),
             stills: Stills::new(Spawner::start(WorkGroup::default()).unwrap()),
             tables: TableCache::default(),
+            clips: ClipCache::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

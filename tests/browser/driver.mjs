@@ -179,6 +179,49 @@ const actions = {
     );
   },
 
+  /**
+   * Plays a file in a bare video, as somebody who opens its address: from its start, then from each of `seeks` (seconds).
+   * Decoded frames are counted after each.
+   */
+  async file({ url, seeks }) {
+    return page.evaluate(
+      async ({ url, seeks, wait }) => {
+        const video = document.createElement("video");
+        video.muted = true;
+        document.body.append(video);
+        const frames = () => video.getVideoPlaybackQuality().totalVideoFrames;
+        const until = async (what, look) => {
+          for (const end = Date.now() + wait; !look(); ) {
+            if (video.error) throw new Error(`${what}: ${video.error.message}`);
+            if (Date.now() > end) throw new Error(`${what}: at ${video.currentTime}`);
+            await new Promise((resolve) => setTimeout(resolve, 20));
+          }
+        };
+        const began = performance.now();
+        video.src = url;
+        await until("the metadata", () => video.readyState >= 1);
+        const metadata = performance.now() - began;
+        let stalls = 0;
+        await video.play();
+        await until("the first pictures", () => frames() >= 20);
+        video.addEventListener("waiting", () => (stalls += video.seeking ? 0 : 1));
+        const sought = [];
+        for (const to of seeks) {
+          const [began, before] = [performance.now(), frames()];
+          video.currentTime = to;
+          await until(`the seek to ${to}`, () => !video.seeking && video.currentTime >= to);
+          const took = performance.now() - began;
+          await until(`pictures after ${to}`, () => frames() >= before + 60 || video.ended);
+          sought.push({ to, took, at: video.currentTime, frames: frames() - before, ended: video.ended });
+        }
+        const { duration, videoWidth: width } = video;
+        video.remove();
+        return { metadata, duration, width, sought, stalls };
+      },
+      { url, seeks, wait: WAIT_MS },
+    );
+  },
+
   async report() {
     return { problems, requests: requests.map(({ url, at, sequence }) => ({ url, at, sequence })) };
   },
