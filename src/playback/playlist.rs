@@ -153,6 +153,8 @@ fn rounded(ticks: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Pieces of these lengths in tenths of a second; a negative one comes after a gap of 10 s.
@@ -189,6 +191,26 @@ mod tests {
         check(&[10], true, &[]);
         check(&[100], true, &[100]);
         check(&[10, 10, -10], true, &[20]);
+    }
+
+    proptest! {
+        #[test]
+        fn entries_hold_every_byte_once_and_are_neither_long_nor_broken(
+            tenths in proptest::collection::vec(prop_oneof![1i64..105, -50i64..-1], 1..80),
+        ) {
+            let part = part(0, &tenths, false);
+            let list = entries(&part, false);
+            prop_assert_eq!(list.first().map(|entry| entry.bytes.start), part.pieces.first().map(|one| one.bytes.start));
+            prop_assert_eq!(list.last().map(|entry| entry.bytes.end), part.pieces.last().map(|one| one.bytes.end));
+            prop_assert!(list.windows(2).all(|pair| pair[0].bytes.end == pair[1].bytes.start));
+            for entry in &list {
+                let inside = part.pieces.iter().filter(|one| one.bytes.start >= entry.bytes.start && one.bytes.end <= entry.bytes.end);
+                let inside: Vec<_> = inside.collect();
+                prop_assert_eq!(entry.duration_90k, inside.iter().map(|one| one.duration_90k).sum::<i64>());
+                prop_assert!(inside.iter().skip(1).all(|one| !one.after_gap), "no gap inside an entry");
+                prop_assert!(inside.len() == 1 || entry.duration_90k <= ENTRY_MAX_90K);
+            }
+        }
     }
 
     #[test]

@@ -19,7 +19,6 @@ use crate::{
         self, FragmentTable, Part, Selection,
         playlist::{Piece, Playlist},
     },
-    storage::ChunkEntry,
 };
 
 /// Two days are 29,000 entries, 4 MB.
@@ -108,7 +107,7 @@ async fn serve(
     let newest_end = chunks.iter().map(|chunk| chunk.end).max();
     let closed = newest_end.is_some_and(|end| end >= to) || (now - to > ARRIVAL_90K && !waits);
     let selection = playback::select(&chunks, from, to);
-    let parts = parts(state, device, &selection, chunks.last().map(AsRef::as_ref)).await?;
+    let parts = parts(state, device, &selection).await?;
     let list = Playlist { parts, closed, from: start_at };
     if !list.has_entries() {
         return Err(match closed {
@@ -132,12 +131,7 @@ fn nothing(device: &WebDevice, from: Utc90k, to: Utc90k) -> Error {
     Error::new(Kind::NotFound, format!("{} has no footage from {from} to {to}", device.id))
 }
 
-async fn parts(
-    state: &WebState,
-    device: &WebDevice,
-    selection: &Selection,
-    newest: Option<&ChunkEntry>,
-) -> Result<Vec<playback::playlist::Part>> {
+async fn parts(state: &WebState, device: &WebDevice, selection: &Selection) -> Result<Vec<playback::playlist::Part>> {
     let tables = selection.parts.iter().map(|part| async move { (part, state.table(device, &part.chunk).await) });
     let mut tables = stream::iter(tables).buffered(READS);
     let mut out = Vec::with_capacity(selection.parts.len());
@@ -148,12 +142,11 @@ async fn parts(
             Err(error) if matches!(error.kind, Kind::NotFound | Kind::Gone | Kind::Corrupt) => continue,
             Err(error) => return Err(error),
         };
-        let is_newest = newest.is_some_and(|newest| newest.key == part.chunk.key);
         out.push(playback::playlist::Part {
             address: address(&device.id, part.chunk.key),
             init: table.init.0..table.init.0 + table.init.1,
             pieces: pieces(&table, part),
-            grows: is_newest && !part.chunk.sealed && part.to >= part.chunk.end,
+            grows: !part.chunk.sealed && part.to >= part.chunk.end,
         });
     }
     Ok(out)

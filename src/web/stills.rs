@@ -4,7 +4,7 @@ use std::{io::Read, os::unix::fs::FileExt, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{HeaderName, HeaderValue},
+    http::header::{self, HeaderName, HeaderValue},
     web,
 };
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
     State, WebDevice, WebState,
+    range::{Precondition, precondition},
     slices::{Content, Slice, respond},
     time::moment,
 };
@@ -98,9 +99,11 @@ async fn past(
     exact: bool,
     width: Option<u16>,
 ) -> Result<HttpResponse> {
-    let nothing = || Error::new(Kind::NotFound, format!("{} has no picture of {at}", device.id));
+    // Before the snapshot: what is committed in between is found, or still counts as waiting.
+    let waits = device.hot.waiting_bytes() > 0;
+    let chunks = device.index.snapshot();
     // From a little before: a seam between two chunks is no gap.
-    let parts = select(&device.index.snapshot(), at + -GAP_90K, at + 1).parts;
+    let parts = select(&chunks, at + -GAP_90K, at + 1).parts;
     for part in parts.iter().rev() {
         let table = state.table(device, &part.chunk).await?;
         let Some(shot) = shot(&table, at, exact)? else { continue };
@@ -114,10 +117,23 @@ async fn past(
             VideoCodec::H265 => StillInput::H265,
         };
         let still = Still { input, picture: shot.picture, width };
-        let jpeg = decode(state, still, stream_of(state, device, key, shot)).await?;
+        let jpeg = if is_known(request, &etag) {
+            Bytes::new()
+        } else {
+            decode(state, still, stream_of(state, device, key, shot)).await?
+        };
         return Ok(reply(request, state, jpeg, etag, taken));
     }
-    Err(nothing())
+    if waits && chunks.iter().all(|chunk| chunk.end <= at) {
+        return Err(Error::new(Kind::Unavailable, "not on the disk yet"));
+    }
+    Err(Error::new(Kind::NotFound, format!("{} has no picture of {at}", device.id)))
+}
+
+/// The reply will be 304: nothing need be decoded for it.
+fn is_known(request: &HttpRequest, etag: &str) -> bool {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    precondition(text(header::IF_MATCH), text(header::IF_NONE_MATCH), Some(etag)) == Precondition::NotModified
 }
 
 /// The samples of `shot` as a decoder takes them, read on a reader thread.

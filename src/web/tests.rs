@@ -31,6 +31,7 @@ use crate::{
 
 mod clips;
 mod pictures;
+mod playlists;
 mod timeline;
 
 /// 2023-11-14T22:13:20Z

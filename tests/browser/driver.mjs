@@ -155,6 +155,8 @@ const actions = {
         hls.attachMedia(video);
         const parsed = new Promise((resolve) => hls.once(Hls.Events.LEVEL_LOADED, (_, data) => resolve(data.details)));
         const { totalduration, live, fragments } = await parsed;
+        let first = null;
+        video.addEventListener("playing", () => (first ??= video.currentTime));
         await video.play();
         await until("the first pictures", () => frames() >= 20);
         const sought = [];
@@ -171,7 +173,7 @@ const actions = {
         const width = video.videoWidth;
         hls.destroy();
         video.remove();
-        return { duration: totalduration, live, entries: fragments.length, width, sought, errors };
+        return { duration: totalduration, live, entries: fragments.length, width, first, sought, errors };
       },
       { url, seeks, wait: WAIT_MS },
     );

@@ -88,6 +88,53 @@ fn a_screenshot_is_made_smaller_on_request() {
 }
 
 #[test]
+fn past_pictures_are_asked_for_in_words_that_make_sense() {
+    let host = Host::start();
+    let check = |query: &str, status: u16, path: Option<&str>| {
+        let reply = host.get(&format!("/api/host/screenshot/cam?{query}"));
+        assert_eq!((reply.status, reply.json()["error"]["path"].as_str()), (status, path), "{query}");
+    };
+    for bad in ["", "now", "-5", "1e9", "9999-12-31T23:59:59Z", "99999999999999999999", "%ff", "2023-11-14"] {
+        check(&format!("at={bad}"), 400, Some("at"));
+    }
+    check("at=1700000000&exact=yes", 400, Some("exact"));
+    check("at=1700000000&width=0", 400, Some("width"));
+    check("at=1600000000", 404, None);
+    // Its file is no chunk at all.
+    check("at=1699999300", 500, None);
+    host.device().index.remove(&OPEN);
+    check("at=1700000000", 503, None);
+}
+
+#[test]
+fn a_restart_video_of_a_disk_that_takes_nothing_is_an_address_all_the_same() {
+    let host = Host::start();
+    let device = host.device();
+    for key in [OLD, OPEN] {
+        device.index.remove(&key);
+    }
+    let answer = |commit: fn() -> Result<()>| {
+        let WebDevice { id, camera, hot, index, metrics, status, .. } = device.as_ref();
+        let commit = Arc::new(move || Box::pin(std::future::ready(commit())) as LocalBoxFuture<'static, Result<()>>);
+        let device = WebDevice {
+            id: id.clone(),
+            camera: camera.clone(),
+            hot: hot.clone(),
+            index: index.clone(),
+            metrics: metrics.clone(),
+            status: status.clone(),
+            commit,
+        };
+        host.state.devices.store(Arc::new(vec![Arc::new(device)]));
+        host.post("/api/host/restart-video/cam", "application/json", r#"{"duration_seconds": 20}"#)
+    };
+    // The segment in hot arrived at 22:13:20.
+    let made = answer(|| Err(Error::new(Kind::Io, "the disk is sick")));
+    assert_eq!(made.json()["end"], "2023-11-14T22:13:20.000Z");
+    assert_eq!(answer(|| Ok(())).status, 404, "committed, and yet nothing there: it held nothing to keep");
+}
+
+#[test]
 fn a_restart_video_is_an_address_for_the_last_seconds() {
     let host = Host::start();
     let path = "/api/host/restart-video/cam";
