@@ -1,9 +1,9 @@
 //! The map of Capstan, in the order data flows.
 //!
 //! A source becomes segments in RAM ([`capture`]), segments become crash-safe chunks on disk ([`merge`]), files are
-//! kept and let go ([`archive`], [`keep`], [`storage`]), and people and programs read them ([`web`]). [`device`] runs
-//! one such line per camera, [`supervisor`] restarts what fails, [`app`] wires everything. Leaves that know nobody:
-//! [`media`], [`clock`], [`error`], [`ids`], [`limits`].
+//! kept and let go ([`archive`], [`keep`], [`storage`]), and people and programs read them, or what is derived from
+//! them ([`playback`], [`web`]). [`device`] runs one such line per camera, [`supervisor`] restarts what fails, [`app`]
+//! wires everything. Leaves that know nobody: [`media`], [`clock`], [`error`], [`ids`], [`limits`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout))]
 
@@ -20,6 +20,7 @@ pub mod keep;
 pub mod limits;
 pub mod media;
 pub mod merge;
+pub mod playback;
 pub mod storage;
 pub mod supervisor;
 pub mod telemetry;

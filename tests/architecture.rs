@@ -11,7 +11,7 @@ use std::{
 const LEAVES: [&str; 7] = ["clock", "config", "error", "ids", "limits", "media", "telemetry"];
 
 /// What each module may `use crate::…`, besides the leaves and itself. The order is the order of the data.
-const MAY_KNOW: [(&str, &[&str]); 12] = [
+const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("storage", &[]),
     ("supervisor", &[]),
     ("capture", &["storage", "supervisor"]),
@@ -19,10 +19,11 @@ const MAY_KNOW: [(&str, &[&str]); 12] = [
     ("archive", &["storage", "supervisor"]),
     ("keep", &["storage", "supervisor"]),
     ("device", &["storage", "supervisor", "capture", "merge", "archive", "keep"]),
-    ("web", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device"]),
-    ("cli", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "web", "app"]),
-    ("app", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "web", "cli"]),
-    ("testing", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "web", "app"]),
+    ("playback", &["storage"]),
+    ("web", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "playback"]),
+    ("cli", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "web", "app", "playback"]),
+    ("app", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "web", "cli", "playback"]),
+    ("testing", &["storage", "supervisor", "capture", "merge", "archive", "keep", "device", "web", "app", "playback"]),
     ("main", &["cli", "app"]),
 ];
 

@@ -2,13 +2,16 @@
 
 use std::io;
 
-use capstan::media::mp4::{
-    ReadAt,
-    head::Head,
-    identity,
-    salvage::{Tail, cover_writes, salvage},
-    scan::{self, Piece},
-    verify::verify,
+use capstan::{
+    media::mp4::{
+        ReadAt,
+        head::Head,
+        identity,
+        salvage::{Tail, cover_writes, salvage},
+        scan::{self, Piece},
+        verify::verify,
+    },
+    playback::FragmentTable,
 };
 
 /// H, and D of a chunk of up to 30 fps.
@@ -80,6 +83,7 @@ pub fn check(bytes: &[u8]) {
         }
         at = range.end;
     }
+    check_table(&source, len);
     for tail in [Tail::Cut, Tail::Keep] {
         let kept = salvage(&pieces, &head.tracks, start, tail);
         assert!(kept.len <= len.max(start) && kept.batch_start <= kept.len);
@@ -90,4 +94,26 @@ pub fn check(bytes: &[u8]) {
             assert!(writes.iter().all(|(offset, bytes)| *offset + bytes.len() as u64 <= cover.end.max(offset + 8)));
         }
     }
+}
+
+/// What readers are told lies inside the file, in order, and inside its fragment.
+fn check_table(source: &Folded<'_>, len: u64) {
+    let table = FragmentTable::read(source, len).expect("it has a head");
+    let mut at = table.meta.data_offset;
+    for fragment in table.fragments() {
+        assert_eq!(fragment.bytes.start, at, "fragments lie side by side");
+        at = fragment.bytes.end;
+        for run in fragment.video.into_iter().chain(fragment.audio) {
+            let mut offset = run.bytes().start;
+            assert!(offset > fragment.bytes.start && run.bytes().end <= at && at <= len);
+            for sample in run.samples() {
+                assert_eq!(sample.offset, offset);
+                offset += u64::from(sample.size);
+            }
+            assert_eq!(offset, run.bytes().end);
+        }
+    }
+    assert_eq!(table.video.samples().count(), table.video.len());
+    assert_eq!(table.audio.samples().count(), table.audio.len());
+    let _ = table.weight();
 }

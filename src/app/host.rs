@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, OnceLock, atomic::AtomicBool},
     thread,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -16,22 +17,26 @@ use crate::{
     capture::{Capabilities, CaptureParts, CaptureStatus, ProcessCell, Spawner, WatchActor, Watcher},
     config::Camera,
     device::{self, Device},
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     keep::{Cleaner, CleanerActor, CleanerParts, CleanerStatus, KeptDevice, LoadReading},
     limits::WorkGroup,
     merge::{
         cell::MergeCell,
         committer::Committer,
         epoch::EpochSource,
-        merger_actor::{MergerParts, SegmentArrived},
+        merger_actor::{CommitNow, MergerParts, SegmentArrived},
     },
+    playback::{ClipCache, TableCache},
     storage::{DeviceIndex, HotDevice, HotLayout, HotLimits, Retention, Volume, inventory},
     supervisor::{ChildSpec, Load, LoadActor, Slot, Supervisor},
-    web::{DeviceStatus, HotCache, WebDevice, WebState, facts, reader::Readers},
+    web::{DeviceStatus, HotCache, Stills, WebDevice, WebState, facts, reader::Readers},
 };
 
 /// Jobs that may wait for the commit thread: one commit and one reservation of run numbers for each device.
 const COMMIT_JOBS_PER_DEVICE: usize = 2;
+
+/// Whoever asked for a commit waits no longer than this; the commit goes on.
+const COMMIT_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Host {
     start: Start,
@@ -42,6 +47,7 @@ pub(super) struct Host {
     load: Arc<ArcSwap<Load>>,
     cleaner: Arc<Cleaner>,
     watcher: Watcher,
+    spawner: Spawner,
 }
 
 impl Host {
@@ -66,15 +72,23 @@ impl Host {
             metrics: start.metrics.clone(),
             log: start.log.clone(),
         })?;
-        let shared =
-            Shared { start, volume: &volume, retention, committer, spawner, capabilities, cleaner: cleaner.clone() };
+        let (spawner_of_devices, cleaner_of_devices) = (spawner.clone(), cleaner.clone());
+        let shared = Shared {
+            start,
+            volume: &volume,
+            retention,
+            committer,
+            spawner: spawner_of_devices,
+            capabilities,
+            cleaner: cleaner_of_devices,
+        };
         let mut devices = Vec::with_capacity(settings.camera.len());
         for place in 0..settings.camera.len() {
             devices.extend(shared.device(place)?);
         }
         kept.store(Arc::new(devices.iter().map(|device| kept_device(device)).collect()));
         let watcher = Watcher::start(&start.log, start.metrics.inotify_overflows.clone())?;
-        Ok(Self { start: start.clone(), volume, devices, kept, load, cleaner, watcher })
+        Ok(Self { start: start.clone(), volume, devices, kept, load, cleaner, watcher, spawner })
     }
 
     /// Recording begins; the index fills meanwhile.
@@ -156,6 +170,9 @@ impl Host {
             cleaner: self.cleaner_status(),
             readers: Readers::start().map_err(|error| Error::io("starting the reader threads", "", error))?,
             hot_cache: HotCache::default(),
+            stills: Stills::new(self.spawner.clone()),
+            tables: TableCache::default(),
+            clips: ClipCache::default(),
         })
     }
 
@@ -198,7 +215,7 @@ fn kept_device(device: &Device) -> KeptDevice {
 }
 
 fn web_device(device: &Arc<Device>) -> WebDevice {
-    let told = device.clone();
+    let (told, committed) = (device.clone(), device.clone());
     WebDevice {
         id: device.id.clone(),
         camera: device.camera.clone(),
@@ -213,6 +230,13 @@ fn web_device(device: &Arc<Device>) -> WebDevice {
                 reason: status.reason.clone(),
                 recorder: recorder(&told),
             }
+        }),
+        commit: Arc::new(move || {
+            let device = committed.clone();
+            Box::pin(async move {
+                let sent = device.merger.send(CommitNow, COMMIT_LIMIT).await;
+                sent.unwrap_or_else(|error| Err(Error::new(Kind::Unavailable, format!("no commit now: {error}"))))
+            })
         }),
     }
 }

@@ -6,6 +6,7 @@
 
 use std::{collections::VecDeque, process::Stdio, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{FutureExt, future::FusedFuture};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
@@ -29,6 +30,8 @@ use super::{
 const WORD_BYTES_MAX: usize = 400;
 /// Output of a look that is kept; what ffprobe prints of two streams is below 2 kB.
 const LOOK_BYTES_MAX: u64 = 64 << 10;
+/// Of a conversion: a JPEG of 4096×2304 at the best quality has 9 MB.
+const CONVERTED_BYTES_MAX: u64 = 16 << 20;
 /// After `q`, then after SIGINT: FFmpeg needs well under a second to finish its segment; a stuck one never does. With
 /// the drain, all within the 3.5 s that the device grants.
 const QUIT_LIMIT: Duration = Duration::from_millis(2000);
@@ -46,7 +49,13 @@ pub(super) enum Look {
 
 enum Job {
     Run { command: FfmpegCommand, running: Arc<Running>, orders: mpsc::Receiver<Order> },
-    Look { command: FfmpegCommand, limit: Duration, reply: oneshot::Sender<Look> },
+    Look { command: FfmpegCommand, feed: Feed, limit: Duration, reply: oneshot::Sender<Look> },
+}
+
+/// What a look reads on its input, and how much of its output is kept.
+struct Feed {
+    input: Bytes,
+    output_bytes_max: u64,
 }
 
 /// A handle on the permanent thread. It lives as long as any handle does.
@@ -91,8 +100,27 @@ impl Spawner {
 
     /// Runs a short command to its end or to `limit`; never leaves it behind.
     pub(super) async fn look(&self, command: FfmpegCommand, limit: Duration) -> Look {
+        self.feed(command, Feed { input: Bytes::new(), output_bytes_max: LOOK_BYTES_MAX }, limit).await
+    }
+
+    /// What `command` makes of `input`: pipe in, pipe out. Errors: `Unavailable` when it cannot run or takes longer than
+    /// `limit`, `Corrupt` with its last words when it fails or prints nothing.
+    pub async fn convert(&self, command: FfmpegCommand, input: Bytes, limit: Duration) -> Result<Bytes> {
+        let feed = Feed { input, output_bytes_max: CONVERTED_BYTES_MAX };
+        match self.feed(command, feed, limit).await {
+            Look::Done { code: Some(0), output, .. } if !output.is_empty() => Ok(output.into()),
+            Look::Done { words, .. } => {
+                let why = words.last().map_or("it printed nothing", String::as_str);
+                Err(Error::new(Kind::Corrupt, format!("ffmpeg made nothing of it: {why}")))
+            }
+            Look::NotStarted(why) => Err(Error::new(Kind::Unavailable, format!("ffmpeg cannot be started: {why}"))),
+            Look::TooLong(_) => Err(Error::new(Kind::Unavailable, "ffmpeg took too long")),
+        }
+    }
+
+    async fn feed(&self, command: FfmpegCommand, feed: Feed, limit: Duration) -> Look {
         let (reply, answer) = oneshot::channel();
-        if let Err(error) = self.submit(Job::Look { command, limit, reply }) {
+        if let Err(error) = self.submit(Job::Look { command, feed, limit, reply }) {
             return Look::NotStarted(error.to_string());
         }
         answer.await.unwrap_or_else(|_| Look::NotStarted("the look was abandoned".into()))
@@ -103,8 +131,12 @@ impl Job {
     async fn run(self, group: WorkGroup) {
         match self {
             Self::Run { command, running, orders } => run(command, &running, orders, group).await,
-            Self::Look { command, limit, reply } => {
-                let _ = reply.send(look(&command, limit, group).await);
+            Self::Look { command, feed, limit, mut reply } => {
+                // Whoever asked may leave: then the child goes too, by `kill_on_drop`.
+                tokio::select! {
+                    look = look(&command, feed, limit, group) => drop(reply.send(look)),
+                    () = reply.closed() => {}
+                }
             }
         }
     }
@@ -202,22 +234,29 @@ async fn obey(
     }
 }
 
-async fn look(command: &FfmpegCommand, limit: Duration, group: WorkGroup) -> Look {
-    let mut child = match spawn(command, Stdio::null(), group) {
+async fn look(command: &FfmpegCommand, feed: Feed, limit: Duration, group: WorkGroup) -> Look {
+    let stdin = if feed.input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    let mut child = match spawn(command, stdin, group) {
         Ok(child) => child,
         Err(error) => return Look::NotStarted(format!("{}: {error}", command.program.display())),
     };
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let mut words = VecDeque::new();
     let mut output = Vec::new();
     let work = async {
+        let write = async {
+            if let Some(mut stdin) = stdin {
+                // A child that has seen enough closes its end; its exit code tells whether all is well.
+                let _ = stdin.write_all(&feed.input).await;
+            }
+        };
         let read = async {
             if let Some(stdout) = stdout {
-                let _ = stdout.take(LOOK_BYTES_MAX).read_to_end(&mut output).await;
+                let _ = stdout.take(feed.output_bytes_max).read_to_end(&mut output).await;
             }
         };
         let hear = each_line(stderr, |line| keep(&mut words, line));
-        tokio::join!(read, hear, child.wait()).2
+        tokio::join!(write, read, hear, child.wait()).3
     };
     match timeout(limit, work).await {
         Ok(status) => Look::Done { code: status.ok().and_then(|status| status.code()), output, words: words.into() },

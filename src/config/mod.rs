@@ -199,11 +199,13 @@ pub struct Limits {
     pub connections_per_worker: usize,
     /// Largest request body.
     pub body_bytes: Bytes,
+    /// Longest clip made of one request; longer spans play as a playlist.
+    pub clip_seconds: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections_per_worker: 1024, body_bytes: Bytes(256 << 10) }
+        Self { connections_per_worker: 1024, body_bytes: Bytes(256 << 10), clip_seconds: 2 * 3600 }
     }
 }
 

@@ -78,6 +78,12 @@ impl Settings {
             "must be 1 to 100000",
         );
         out.check(limits.body_bytes.0 <= 16 << 20, "limits.body_bytes", &limits.body_bytes, "must be at most 16MiB");
+        out.check(
+            (10..=43_200).contains(&limits.clip_seconds),
+            "limits.clip_seconds",
+            &limits.clip_seconds,
+            "must be 10 to 43200: a sample in a longer clip could need more than 32 bits",
+        );
     }
 
     fn archive_rules(&self, out: &mut Problems) {

@@ -9,7 +9,7 @@ use super::{Device, DeviceState, Reading};
 use crate::{
     archive::ArchiverActor,
     capture::{CaptureState, FfmpegActor},
-    merge::merger_actor::{FinalCommit, MergerActor},
+    merge::merger_actor::{CommitNow, MergerActor},
     supervisor::{Birth, ChildSpec, Finish, Keeper, Scope, Slot},
 };
 
@@ -126,7 +126,7 @@ impl Handler<Finish> for DeviceActor {
             if let Ok(Err(error)) = actix_rt::task::spawn_blocking(move || hot.rescan()).await {
                 warn!(device.log, "hot cannot be scanned"; "error" => %error);
             }
-            match device.merger.send(FinalCommit, COMMIT_STOP_LIMIT).await {
+            match device.merger.send(CommitNow, COMMIT_STOP_LIMIT).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => warn!(device.log, "no final commit, footage waits in hot"; "error" => %error),
                 Err(error) => warn!(device.log, "no final commit, footage waits in hot"; "error" => %error),

@@ -62,7 +62,7 @@ pub struct SegmentArrived;
 /// Commits what waits, now; resolves when it is durable. An error leaves the segments in hot.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<()>")]
-pub struct FinalCommit;
+pub struct CommitNow;
 
 impl MergerActor {
     /// Takes over from the generation before; a job that still runs is waited for.
@@ -131,10 +131,10 @@ impl Handler<SegmentArrived> for MergerActor {
     }
 }
 
-impl Handler<FinalCommit> for MergerActor {
+impl Handler<CommitNow> for MergerActor {
     type Result = ResponseFuture<Result<()>>;
 
-    fn handle(&mut self, _: FinalCommit, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: CommitNow, _: &mut Self::Context) -> Self::Result {
         Box::pin(final_commit(self.parts.clone(), self.token))
     }
 }

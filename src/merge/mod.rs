@@ -25,7 +25,7 @@ pub mod timeline;
 pub use cell::{MergeCell, MergeStatus};
 pub use committer::Committer;
 pub use epoch::EpochSource;
-pub use merger_actor::{FinalCommit, MergerActor, MergerParts, SegmentArrived};
+pub use merger_actor::{CommitNow, MergerActor, MergerParts, SegmentArrived};
 
 #[cfg(test)]
 mod tests;

@@ -33,7 +33,7 @@ pub enum Due {
     Retry,
     /// The chunk's time is over and nothing more arrives: finish it, so that it does not stay half open.
     Idle,
-    /// The daemon stops.
+    /// Asked for: the daemon stops, or somebody wants to see the newest seconds.
     Final,
 }
 

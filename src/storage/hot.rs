@@ -62,6 +62,8 @@ pub struct HotPicture {
     pub arrived: Utc90k,
     /// Time since it was seen; monotonic, so a stepped clock does not make it stale.
     pub age: Duration,
+    /// How often such pictures came of late in this run; None before the second.
+    pub interval: Option<Duration>,
 }
 
 /// What an eviction did.

@@ -14,6 +14,9 @@ use crate::{
     telemetry::{DeviceMetrics, LossReason},
 };
 
+/// Pictures looked at to learn how often they come.
+const INTERVALS: usize = 5;
+
 /// Where a segment stands on its way to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -264,7 +267,20 @@ impl State {
     pub fn newest_picture(&self, kind: PictureKind, now: Mono) -> Option<HotPicture> {
         let (key, picture) = self.pictures(kind).last_key_value()?;
         let age = picture.age_then + now.since(picture.seen);
-        Some(HotPicture { kind, key: *key, bytes: picture.bytes, arrived: picture.arrived, age })
+        let interval = self.picture_interval(kind);
+        Some(HotPicture { kind, key: *key, bytes: picture.bytes, arrived: picture.arrived, age, interval })
+    }
+
+    /// The median of the last few, so that one hiccup does not count, within the newest run.
+    fn picture_interval(&self, kind: PictureKind) -> Option<Duration> {
+        let pictures = self.pictures(kind);
+        let epoch = pictures.last_key_value()?.0.epoch;
+        let newest_first = pictures.iter().rev().take_while(|(key, _)| key.epoch == epoch).take(INTERVALS + 1);
+        let arrived: Vec<Utc90k> = newest_first.map(|(_, picture)| picture.arrived).collect();
+        let mut ticks: Vec<i64> = arrived.iter().zip(arrived.iter().skip(1)).map(|(new, old)| *new - *old).collect();
+        ticks.sort_unstable();
+        let median = u64::try_from(*ticks.get(ticks.len() / 2)?).ok()?;
+        Some(Duration::from_micros(median.saturating_mul(100) / 9))
     }
 
     pub fn highest_epoch(&self) -> Option<Epoch> {

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Kind, Result},
     ids::DeviceId,
     storage::{
-        index::{ChunkEntry, Place},
+        index::ChunkEntry,
         layout::{ChunkKey, RingSlot, parse_hour},
     },
 };
@@ -79,7 +79,7 @@ async fn serve(
     key: ChunkKey,
     location: Option<String>,
 ) -> Result<HttpResponse> {
-    let (entry, file) = open(state, device, key).await?;
+    let (entry, file) = state.open(device, key).await?;
     let content = Content {
         // Only published bytes: what is appended but not committed lies beyond.
         slices: vec![Slice::File(Arc::new(file), 0..entry.bytes)],
@@ -87,32 +87,13 @@ async fn serve(
         etag: entry.sealed.then(|| format!("\"{}-{}-{}\"", device.id, key.start_ms, key.generation)),
         cache_control: if entry.sealed { "private, no-cache" } else { "no-store" },
         location,
+        file_name: None,
     };
     Ok(respond(request, &state.readers, content))
 }
 
-/// Opens the file where the index says it lies, and looks again when it was moved in between: a seal renames it from
-/// temp into the ring.
-async fn open(state: &WebState, device: &WebDevice, key: ChunkKey) -> Result<(Arc<ChunkEntry>, std::fs::File)> {
-    let mut place: Option<Place> = None;
-    loop {
-        let entry = device.index.get(&key).ok_or_else(|| absent(device, key))?;
-        if place == Some(entry.place) {
-            return Err(Error::new(Kind::Gone, "the chunk's file is not where it was recorded"));
-        }
-        place = Some(entry.place);
-        let (volume, path) = (Arc::clone(&state.volume), entry.path(state.volume.layout(), &device.id));
-        match state.readers.run(move || volume.open_read(&path)).await {
-            Ok(Ok(file)) => return Ok((entry, file)),
-            Ok(Err(error)) if error.kind == Kind::NotFound => {}
-            Ok(Err(error)) => return Err(error),
-            Err(busy) => return Err(Error::new(Kind::Unavailable, busy.to_string())),
-        }
-    }
-}
-
 /// 410 when a newer generation of the same footage exists, 404 for what we know nothing of.
-fn absent(device: &WebDevice, key: ChunkKey) -> Error {
+pub(super) fn absent(device: &WebDevice, key: ChunkKey) -> Error {
     let replaced = device
         .index
         .snapshot()

@@ -2,6 +2,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
+    error::JsonPayloadError,
     http::{StatusCode, header},
 };
 use serde_json::{Value, json};
@@ -60,12 +61,29 @@ pub async fn no_such_route(request: HttpRequest) -> HttpResponse {
     refusal(StatusCode::NOT_FOUND, "not_found", &format!("there is nothing at {shown}"))
 }
 
-/// For a route asked with a method it does not have. All routes so far only read.
-pub async fn method_not_allowed() -> HttpResponse {
-    let mut reply =
-        refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address answers GET and HEAD only");
-    reply.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
+/// For a route that only reads, asked with another method.
+pub async fn only_reads() -> HttpResponse {
+    method_not_allowed("GET, HEAD", "this address answers GET and HEAD only")
+}
+
+/// For a route that acts, asked with another method.
+pub async fn only_posts() -> HttpResponse {
+    method_not_allowed("POST", "this address answers POST only")
+}
+
+fn method_not_allowed(allowed: &'static str, message: &str) -> HttpResponse {
+    let mut reply = refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+    reply.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
     reply
+}
+
+/// For a body that is no JSON, or not said to be.
+pub fn bad_json(error: JsonPayloadError, _: &HttpRequest) -> actix_web::Error {
+    let message = match error {
+        JsonPayloadError::ContentType => "the body must be JSON, with Content-Type: application/json".to_owned(),
+        error => format!("the body cannot be read: {error}"),
+    };
+    Error::new(Kind::Invalid, message).into()
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub async fn playlist(request: HttpRequest, state: State, device: web::Path<Stri
         // A proxy may keep it but must ask whether it still holds: it changes every second.
         cache_control: "no-cache",
         location: None,
+        file_name: None,
     };
     Ok(respond(&request, &state.readers, content))
 }
@@ -51,6 +52,7 @@ pub async fn segment(request: HttpRequest, state: State, path: web::Path<(String
         // A name never gets other bytes: runs are numbered for ever.
         cache_control: "private, max-age=600",
         location: None,
+        file_name: None,
     };
     Ok(respond(&request, &state.readers, content))
 }

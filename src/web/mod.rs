@@ -14,6 +14,7 @@ use actix_web::{
     web,
 };
 use arc_swap::ArcSwap;
+use futures_util::future::LocalBoxFuture;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     error::{Error, Kind, Result},
     ids::DeviceId,
     keep::cleaner::CleanerStatus,
+    playback::{ClipCache, TableCache},
     storage::{DeviceIndex, HotDevice, Volume},
     supervisor::{Load, StateBoard},
     telemetry::{DeviceMetrics, Metrics, RequestLabel},
@@ -30,18 +32,26 @@ use crate::{
 pub mod archive;
 pub mod checks;
 mod chunks;
+mod clips;
 mod commands;
 pub mod control;
 mod error;
 pub mod facts;
+mod footage;
 mod host;
+mod hours;
 mod live;
 mod manifest;
+mod playlists;
 mod quiet;
 mod range;
 pub mod reader;
+mod restart;
 mod server;
 mod slices;
+mod stills;
+mod time;
+mod timeline;
 mod ui;
 
 #[cfg(test)]
@@ -50,6 +60,7 @@ mod tests;
 pub use commands::handler;
 pub use live::HotCache;
 pub use server::{bind, serve};
+pub use stills::Stills;
 
 /// What handlers read: snapshots and handles, nothing that could make them wait.
 pub struct WebState {
@@ -69,6 +80,9 @@ pub struct WebState {
     pub cleaner: Arc<dyn Fn() -> Arc<CleanerStatus> + Send + Sync>,
     pub readers: reader::Readers,
     pub hot_cache: HotCache,
+    pub tables: TableCache,
+    pub clips: ClipCache,
+    pub stills: Stills,
 }
 
 /// One device as readers see it.
@@ -80,6 +94,8 @@ pub struct WebDevice {
     pub metrics: DeviceMetrics,
     /// Called on an HTTP worker: a snapshot only.
     pub status: Arc<dyn Fn() -> DeviceStatus + Send + Sync>,
+    /// Puts what waits in hot on the disk now; resolves when it is durable.
+    pub commit: Arc<dyn Fn() -> LocalBoxFuture<'static, Result<()>> + Send + Sync>,
 }
 
 /// How a device does, in the words of the contract.
@@ -105,16 +121,24 @@ impl WebState {
     }
 }
 
-/// One address. All answer GET and HEAD; anything else is 405.
+/// One address.
 struct Entry {
     path: &'static str,
     handler: fn() -> Route,
     /// Only what does not change is worth the CPU.
     compress: bool,
+    /// For anything but the handler's methods.
+    refuse: fn() -> Route,
 }
 
+/// Answers GET and HEAD.
 const fn entry(path: &'static str, handler: fn() -> Route) -> Entry {
-    Entry { path, handler, compress: false }
+    Entry { path, handler, compress: false, refuse: || web::to(error::only_reads) }
+}
+
+/// Answers POST.
+const fn action(path: &'static str, handler: fn() -> Route) -> Entry {
+    Entry { refuse: || web::to(error::only_posts), ..entry(path, handler) }
 }
 
 /// Every route there is. The path is also the label in `/metrics`.
@@ -126,9 +150,18 @@ const ROUTES: &[Entry] = &[
     entry("/metrics", || read().to(host::metrics)),
     entry("/api/host/state", || read().to(host::state)),
     entry("/api/host/health", || read().to(host::health)),
+    entry("/api/host/screenshot/{device}", || read().to(stills::screenshot)),
+    action("/api/host/restart-video/{device}", || web::post().to(restart::create)),
+    entry("/api/host/segments/{device}/{hour}", || read().to(playlists::segments)),
+    entry("/api/host/clip/{device}.mp4", || read().to(clips::span)),
+    entry("/api/host/playlist/{device}.m3u8", || read().to(playlists::span)),
+    entry("/api/host/timeline/{device}", || read().to(timeline::timeline)),
     entry("/host/stream/{device}/segments/output.m3u8", || read().to(live::playlist)),
     entry("/host/stream/{device}/segments/segment_{key}.ts", || read().to(live::segment)),
     entry("/host/stream/{device}/segments/archive_manifest.json", || read().to(manifest::archive)),
+    entry("/host/stream/{device}/segments/{hour}/archive.m3u8", || read().to(playlists::hour)),
+    entry("/host/stream/{device}/segments/{hour}/archive_hour_{again}.mp4", || read().to(clips::hour)),
+    entry("/host/stream/{device}/audio/{hour}/audio_10s_{piece}.m4a", || read().to(clips::sound)),
     entry("/host/stream/{device}/segments/{hour}/chunk_10min_{index}.mp4", || read().to(chunks::ring)),
     entry("/host/stream/{device}/chunks/{key}.mp4", || read().to(chunks::stable)),
 ];
@@ -139,8 +172,7 @@ fn read() -> Route {
 
 fn routes(config: &mut web::ServiceConfig) {
     for entry in ROUTES {
-        let resource = web::resource(entry.path).default_service(web::to(error::method_not_allowed));
-        let resource = resource.route((entry.handler)());
+        let resource = web::resource(entry.path).route((entry.handler)()).route((entry.refuse)());
         if entry.compress {
             config.service(resource.wrap(Compress::default()));
         } else {

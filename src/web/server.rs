@@ -16,7 +16,9 @@ use actix_web::{
 };
 
 use super::{
-    State, observe,
+    State,
+    error::bad_json,
+    observe,
     quiet::{self, Connections},
     routes,
 };
@@ -70,7 +72,7 @@ pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result
         App::new()
             .app_data(state.clone())
             .app_data(web::PayloadConfig::new(body_bytes))
-            .app_data(web::JsonConfig::default().limit(body_bytes))
+            .app_data(web::JsonConfig::default().limit(body_bytes).error_handler(bad_json))
             .wrap(from_fn(observe))
             .configure(routes)
     })

@@ -53,6 +53,8 @@ pub struct Content {
     pub cache_control: &'static str,
     /// The stable address, when this one is an alias.
     pub location: Option<String>,
+    /// What the file is called when somebody keeps it.
+    pub file_name: Option<String>,
 }
 
 /// Answers GET and HEAD with the part that `request` wants: 200, 206, 304, 412 or 416.
@@ -102,6 +104,10 @@ fn head(status: StatusCode, content: &Content) -> HttpResponseBuilder {
         .insert_header((header::ACCEPT_RANGES, "bytes"));
     if let Some(etag) = &content.etag {
         reply.insert_header((header::ETAG, etag.as_str()));
+    }
+    if let Some(name) = &content.file_name {
+        // Inline: it plays where it is opened. Our names need no escaping.
+        reply.insert_header((header::CONTENT_DISPOSITION, format!("inline; filename=\"{name}\"")));
     }
     if let Some(location) = &content.location {
         reply.insert_header((header::CONTENT_LOCATION, location.as_str()));
@@ -178,7 +184,7 @@ mod tests {
 
     fn content(slices: Vec<Slice>) -> Content {
         let etag = Some("\"x-1-0\"".to_owned());
-        Content { slices, content_type: "video/mp4", etag, cache_control: "private", location: None }
+        Content { slices, content_type: "video/mp4", etag, cache_control: "private", location: None, file_name: None }
     }
 
     #[actix_web::test]

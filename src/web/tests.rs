@@ -18,14 +18,21 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
+    capture::Spawner,
     clock::{ManualClock, Utc90k},
     config::{Storage, parse},
     ids::{Epoch, SegmentKey},
+    limits::WorkGroup,
     storage::{
         ChunkEntry, HotLimits, Place,
         layout::{ChunkKey, HotKind, HotLayout, RingSlot},
     },
 };
+
+mod clips;
+mod pictures;
+mod playlists;
+mod timeline;
 
 /// 2023-11-14T22:13:20Z
 const NOW: Utc90k = Utc90k::from_seconds(1_700_000_000);
@@ -40,12 +47,14 @@ struct Host {
     server: ServerHandle,
     thread: Option<std::thread::JoinHandle<()>>,
     dir: tempfile::TempDir,
+    manual: ManualClock,
 }
 
 impl Host {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock = ManualClock::at(NOW).clock();
+        let manual = ManualClock::at(NOW);
+        let clock = manual.clock();
         let mut settings = parse("[[camera]]\nid = \"cam\"\nname = \"Lobby\"\nsource = { kind = \"test\" }").unwrap();
         settings.storage = Storage { root: dir.path().join("root"), hot: dir.path().join("hot"), ..Storage::default() };
         let settings = Arc::new(settings);
@@ -66,6 +75,7 @@ impl Host {
             index,
             metrics: device_metrics,
             status: Arc::new(move || online.clone()),
+            commit: Arc::new(|| Box::pin(std::future::ready(Ok(())))),
         };
         let state = Data::new(WebState {
             settings,
@@ -80,6 +90,9 @@ impl Host {
             cleaner: Arc::new(Arc::default),
             readers: reader::Readers::start().unwrap(),
             hot_cache: HotCache::default(),
+            stills: Stills::new(Spawner::start(WorkGroup::default()).unwrap()),
+            tables: TableCache::default(),
+            clips: ClipCache::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -92,7 +105,7 @@ impl Host {
                 server.await.unwrap();
             });
         });
-        let host = Self { state, address, server: told.recv().unwrap(), thread: Some(thread), dir };
+        let host = Self { state, address, server: told.recv().unwrap(), thread: Some(thread), dir, manual };
         host.segment(0);
         host.chunk(OLD, Place::Ring(RingSlot::of(Utc90k::from_ms(OLD.start_ms), 600)), SEALED_BYTES, true);
         host.chunk(OPEN, Place::Temp, b"published-and-more", false);
@@ -139,11 +152,7 @@ impl Host {
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
         write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").unwrap();
-        let mut raw = Vec::new();
-        stream.read_to_end(&mut raw).unwrap();
-        let split = raw.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head") + 4;
-        let head = String::from_utf8(raw[..split].to_vec()).unwrap().to_lowercase();
-        Reply { status: head[9..12].parse().unwrap(), head, body: raw[split..].to_vec() }
+        read_reply(stream)
     }
 
     fn get(&self, path: &str) -> Reply {
@@ -159,6 +168,15 @@ impl Drop for Host {
             thread.join().unwrap();
         }
     }
+}
+
+/// Everything to the end of the connection.
+fn read_reply(mut stream: TcpStream) -> Reply {
+    let mut raw = Vec::new();
+    stream.read_to_end(&mut raw).unwrap();
+    let split = raw.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head") + 4;
+    let head = String::from_utf8(raw[..split].to_vec()).unwrap().to_lowercase();
+    Reply { status: head[9..12].parse().unwrap(), head, body: raw[split..].to_vec() }
 }
 
 struct Reply {

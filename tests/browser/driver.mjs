@@ -128,6 +128,100 @@ const actions = {
     }, id);
   },
 
+  /**
+   * Plays an archive playlist by the page's own hls.js in a video of its own: from its start, then from each of `seeks`
+   * (seconds of the player's time line). Decoded frames are counted after each.
+   */
+  async archive({ url, seeks }) {
+    return page.evaluate(
+      async ({ url, seeks, wait }) => {
+        const script = document.querySelector("script[src]").src;
+        const [name] = /hls-[\w-]+\.js/.exec(await (await fetch(script)).text());
+        const { Hls } = await import(`/assets/${name}`);
+        const video = document.createElement("video");
+        video.muted = true;
+        document.body.append(video);
+        const hls = new Hls({ enableWorker: false });
+        const errors = [];
+        hls.on(Hls.Events.ERROR, (_, error) => errors.push(`${error.details} ${error.fatal ? "fatal" : ""}`));
+        const frames = () => video.getVideoPlaybackQuality().totalVideoFrames;
+        const until = async (what, look) => {
+          for (const end = Date.now() + wait; !look(); ) {
+            if (Date.now() > end) throw new Error(`${what}: ${errors.join("; ")} at ${video.currentTime}`);
+            await new Promise((resolve) => setTimeout(resolve, 20));
+          }
+        };
+        hls.loadSource(url);
+        hls.attachMedia(video);
+        const parsed = new Promise((resolve) => hls.once(Hls.Events.LEVEL_LOADED, (_, data) => resolve(data.details)));
+        const { totalduration, live, fragments } = await parsed;
+        let first = null;
+        video.addEventListener("playing", () => (first ??= video.currentTime));
+        await video.play();
+        await until("the first pictures", () => frames() >= 20);
+        const sought = [];
+        for (const to of seeks) {
+          const [began, before] = [performance.now(), frames()];
+          video.currentTime = to;
+          await until(`the seek to ${to}`, () => !video.seeking && video.currentTime >= to);
+          const took = performance.now() - began;
+          // Past the end of its entry where that is near: seams are crossed.
+          await until(`pictures after ${to}`, () => frames() >= before + 60 || video.ended);
+          const date = hls.playingDate?.toISOString() ?? null;
+          sought.push({ to, took, at: video.currentTime, date, frames: frames() - before, ended: video.ended });
+        }
+        const width = video.videoWidth;
+        hls.destroy();
+        video.remove();
+        return { duration: totalduration, live, entries: fragments.length, width, first, sought, errors };
+      },
+      { url, seeks, wait: WAIT_MS },
+    );
+  },
+
+  /**
+   * Plays a file in a bare video, as somebody who opens its address: from its start, then from each of `seeks` (seconds).
+   * Decoded frames are counted after each.
+   */
+  async file({ url, seeks }) {
+    return page.evaluate(
+      async ({ url, seeks, wait }) => {
+        const video = document.createElement("video");
+        video.muted = true;
+        document.body.append(video);
+        const frames = () => video.getVideoPlaybackQuality().totalVideoFrames;
+        const until = async (what, look) => {
+          for (const end = Date.now() + wait; !look(); ) {
+            if (video.error) throw new Error(`${what}: ${video.error.message}`);
+            if (Date.now() > end) throw new Error(`${what}: at ${video.currentTime}`);
+            await new Promise((resolve) => setTimeout(resolve, 20));
+          }
+        };
+        const began = performance.now();
+        video.src = url;
+        await until("the metadata", () => video.readyState >= 1);
+        const metadata = performance.now() - began;
+        let stalls = 0;
+        await video.play();
+        await until("the first pictures", () => frames() >= 20);
+        video.addEventListener("waiting", () => (stalls += video.seeking ? 0 : 1));
+        const sought = [];
+        for (const to of seeks) {
+          const [began, before] = [performance.now(), frames()];
+          video.currentTime = to;
+          await until(`the seek to ${to}`, () => !video.seeking && video.currentTime >= to);
+          const took = performance.now() - began;
+          await until(`pictures after ${to}`, () => frames() >= before + 60 || video.ended);
+          sought.push({ to, took, at: video.currentTime, frames: frames() - before, ended: video.ended });
+        }
+        const { duration, videoWidth: width } = video;
+        video.remove();
+        return { metadata, duration, width, sought, stalls };
+      },
+      { url, seeks, wait: WAIT_MS },
+    );
+  },
+
   async report() {
     return { problems, requests: requests.map(({ url, at, sequence }) => ({ url, at, sequence })) };
   },

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod clips;
 mod failing_disk;
 #[path = "../../fuzz/shared/mp4_folded.rs"]
 mod mp4_folded;
 mod playing;
 mod seeds;
+mod stills;
 mod support;
+mod tables;
 mod torn;

@@ -30,10 +30,23 @@ impl Response {
 
 /// Errors are connection errors and replies that are not HTTP.
 pub fn request(server: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Result<Response, String> {
-    exchange(server, method, path, headers).map_err(|error| format!("{method} {path}: {error}"))
+    exchange(server, method, path, headers, "").map_err(|error| format!("{method} {path}: {error}"))
 }
 
-fn exchange(server: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Result<Response, String> {
+/// Sends JSON with POST.
+pub fn post(server: SocketAddr, path: &str, body: &serde_json::Value) -> Result<Response, String> {
+    let body = body.to_string();
+    let headers = [("Content-Type", "application/json"), ("Content-Length", &body.len().to_string())];
+    exchange(server, "POST", path, &headers, &body).map_err(|error| format!("POST {path}: {error}"))
+}
+
+fn exchange(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<Response, String> {
     let limit = Duration::from_secs(10);
     let mut stream = TcpStream::connect_timeout(&server, limit).map_err(|error| error.to_string())?;
     stream.set_read_timeout(Some(limit)).and_then(|()| stream.set_write_timeout(Some(limit))).unwrap();
@@ -42,6 +55,7 @@ fn exchange(server: SocketAddr, method: &str, path: &str, headers: &[(&str, &str
         head += &format!("{name}: {value}\r\n");
     }
     head += "\r\n";
+    head += body;
     stream.write_all(head.as_bytes()).map_err(|error| error.to_string())?;
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply).map_err(|error| error.to_string())?;

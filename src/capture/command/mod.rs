@@ -19,11 +19,13 @@ use super::{
 mod input;
 mod output;
 mod probe;
+mod still;
 mod test_source;
 #[cfg(test)]
 mod tests;
 
 pub use probe::{encoder_trial, probe_source, text_trial, version};
+pub use still::{Still, StillInput, still};
 
 /// What a program is run with.
 #[derive(Clone, Debug, PartialEq, Eq)]

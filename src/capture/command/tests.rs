@@ -143,6 +143,11 @@ fn looks_and_trials() {
         text += &encoder_trial(&settings, encoder).to_string();
     }
     text += &text_trial(&settings).to_string();
+    for (input, picture, width) in
+        [(StillInput::H264, 0, None), (StillInput::H265, 12, None), (StillInput::Jpeg, 0, Some(320))]
+    {
+        text += &still(&settings, &Still { input, picture, width }).to_string();
+    }
     let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/command/looks.txt");
     if std::env::var_os("CAPSTAN_BLESS").is_some() {
         std::fs::write(&golden, &text).unwrap();

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Each box is written and read in one place: [`identity`], [`head`] (both moovs), [`tracks`], [`table`], [`fragment`]
-//! and `moof`, [`mark`]. [`scan`] finds out what a file holds after damage, [`seal`] lays out the sealed file.
+//! and `moof`, [`mark`]. [`movie`] is what a reader gets instead of a file. [`scan`] finds out what a file holds after damage, [`seal`] lays out the sealed file.
 
 mod bytes;
 pub mod fragment;
@@ -20,11 +20,14 @@ pub mod head;
 pub mod identity;
 pub mod mark;
 mod moof;
+pub mod movie;
 pub mod salvage;
+pub mod samples;
 pub mod scan;
 pub mod seal;
 pub mod table;
 pub mod tracks;
+mod trak;
 pub mod verify;
 mod window;
 

@@ -47,6 +47,8 @@ pub struct TrackTable {
     syncs: Vec<u32>,
     /// Offset in the file, samples; one chunk (in the sense of ISO/IEC 14496-12) per run.
     chunks: Vec<(u64, u32)>,
+    /// From which chunk (counted from 0) on another sample entry than the first one holds.
+    entries: Vec<(usize, u32)>,
     /// Decode time of the first sample.
     first: Option<u64>,
     /// Presentation time of the sample shown first: the smallest of the first run.
@@ -155,6 +157,11 @@ impl TrackTable {
         }
     }
 
+    /// Runs pushed from now on are of sample entry `number`, counted from 1.
+    pub fn switch_entry(&mut self, number: u32) {
+        self.entries.push((self.chunks.len(), number));
+    }
+
     pub fn len(&self) -> usize {
         self.sizes.len()
     }
@@ -221,7 +228,8 @@ impl TrackTable {
     }
 
     /// The `stbl` children after `stsd` (ISO/IEC 14496-12 §8.6, §8.7). Empty tables make those of an init moov.
-    pub(crate) fn put(&self, out: &mut Vec<u8>, is_video: bool) {
+    /// `data_at` is added to all offsets.
+    pub(crate) fn put(&self, out: &mut Vec<u8>, is_video: bool, data_at: u64) {
         let mut durations = self.durations.clone();
         if !self.is_empty() {
             durations.push(self.last_duration);
@@ -239,33 +247,34 @@ impl TrackTable {
             out.u32(0);
             put_list(out, &self.sizes);
         });
-        self.put_offsets(out);
+        self.put_offsets(out, data_at);
     }
 
     fn put_samples_per_chunk(&self, out: &mut Vec<u8>) {
-        let mut entries: Vec<(u32, u32)> = Vec::new();
-        for (number, (_, samples)) in (1..).zip(&self.chunks) {
-            if entries.last().is_none_or(|(_, last)| last != samples) {
-                entries.push((number, *samples));
+        let (mut switches, mut entry) = (self.entries.iter().peekable(), 1);
+        let mut entries: Vec<[u32; 3]> = Vec::new();
+        for (at, (_, samples)) in self.chunks.iter().enumerate() {
+            while let Some((_, next)) = switches.next_if(|(from, _)| *from <= at) {
+                entry = *next;
+            }
+            if entries.last().is_none_or(|[_, last, last_entry]| last != samples || *last_entry != entry) {
+                entries.push([at as u32 + 1, *samples, entry]);
             }
         }
         out.u32(entries.len() as u32);
-        for (first_chunk, samples) in entries {
-            out.u32(first_chunk);
-            out.u32(samples);
-            out.u32(1);
-        }
+        entries.into_iter().flatten().for_each(|value| out.u32(value));
     }
 
-    fn put_offsets(&self, out: &mut Vec<u8>) {
-        let wide = self.chunks.last().is_some_and(|(offset, _)| u32::try_from(*offset).is_err());
+    fn put_offsets(&self, out: &mut Vec<u8>, data_at: u64) {
+        let offsets = || self.chunks.iter().map(|(offset, _)| offset.saturating_add(data_at));
+        let wide = offsets().any(|offset| u32::try_from(offset).is_err());
         let kind = if wide { b"co64" } else { b"stco" };
         out.full(kind, 0, 0, |out| {
             out.u32(self.chunks.len() as u32);
-            for (offset, _) in &self.chunks {
-                match u32::try_from(*offset) {
+            for offset in offsets() {
+                match u32::try_from(offset) {
                     Ok(offset) if !wide => out.u32(offset),
-                    _ => out.u64(*offset),
+                    _ => out.u64(offset),
                 }
             }
         });
@@ -336,7 +345,7 @@ mod tests {
 
     fn stts(table: &TrackTable) -> Vec<(u32, u32)> {
         let mut out = Vec::new();
-        table.put(&mut out, true);
+        table.put(&mut out, true, 0);
         let mut at = Get(&out).child(b"stts").expect("stts");
         at.u32();
         let count = at.u32().expect("count");
@@ -376,7 +385,7 @@ mod tests {
         table.restore(&snapshot);
         let tables = [before, table].map(|table| {
             let mut out = Vec::new();
-            table.put(&mut out, true);
+            table.put(&mut out, true, 0);
             (out, table.start(), table.end(), table.shown_until())
         });
         assert_eq!(tables[0], tables[1]);
@@ -388,7 +397,7 @@ mod tests {
             let mut table = TrackTable::default();
             table.push(&run(0, offset, &[1]));
             let mut out = Vec::new();
-            table.put(&mut out, true);
+            table.put(&mut out, true, 0);
             (Get(&out).child(b"stco").is_some(), Get(&out).child(b"co64").is_some())
         };
         assert_eq!(kinds(u64::from(u32::MAX)), (true, false));

@@ -9,6 +9,7 @@ use crate::{
             bytes::{Get, Put},
             fragment::{AUDIO_TRACK, SYNC_FLAGS, VIDEO_TRACK},
             table::{Tables, TrackTable},
+            trak::{Edit, Trak, created, put_mvhd, to_90k},
         },
         mpa,
     },
@@ -42,28 +43,19 @@ impl Tracks {
         let tables_or_empty = tables.unwrap_or(&empty);
         let duration_90k = self.duration_90k(tables_or_empty);
         let created = created(start_ms);
-        out.full(b"mvhd", 1, 0, |out| {
-            out.u64(created);
-            out.u64(created);
-            out.u32(TICKS_PER_SECOND as u32);
-            out.u64(duration_90k);
-            out.u32(0x0001_0000); // rate 1
-            out.u16(0x0100); // volume 1
-            out.zeros(10);
-            put_unit_matrix(out);
-            out.zeros(24);
-            out.u32(AUDIO_TRACK + 1);
-        });
+        put_mvhd(out, created, duration_90k, AUDIO_TRACK + 1);
         if let Some(video) = &self.video {
             let record = video.decoder_record()?;
-            let table = &tables_or_empty.video;
-            let trak = Trak { id: VIDEO_TRACK, timescale: TICKS_PER_SECOND as u32, created, table, video: Some(video) };
-            trak.put(out, |out| put_video_entry(out, video, &record));
+            let (table, timescale) = (&tables_or_empty.video, TICKS_PER_SECOND as u32);
+            let (size, edits) = (Some([video.width, video.height]), &edits(table, timescale));
+            let trak = Trak { id: VIDEO_TRACK, timescale, created, table, size, edits, data_at: 0 };
+            trak.put(out, 1, |out| put_video_entry(out, video, &record));
         }
         if let Some(audio) = &self.audio {
-            let table = &tables_or_empty.audio;
-            let trak = Trak { id: AUDIO_TRACK, timescale: self.audio_rate(), created, table, video: None };
-            trak.put(out, |out| put_audio_entry(out, audio));
+            let (table, timescale) = (&tables_or_empty.audio, self.audio_rate());
+            let edits = &edits(table, timescale);
+            let trak = Trak { id: AUDIO_TRACK, timescale, created, table, size: None, edits, data_at: 0 };
+            trak.put(out, 1, |out| put_audio_entry(out, audio));
         }
         if tables.is_none() {
             out.boxed(b"mvex", |out| {
@@ -109,104 +101,23 @@ impl Tracks {
     }
 }
 
-struct Trak<'a> {
-    id: u32,
-    timescale: u32,
-    created: u64,
-    table: &'a TrackTable,
-    video: Option<&'a VideoConfig>,
-}
-
-impl Trak<'_> {
-    fn put(&self, out: &mut Vec<u8>, put_entry: impl FnOnce(&mut Vec<u8>)) {
-        out.boxed(b"trak", |out| {
-            out.full(b"tkhd", 1, 3, |out| {
-                out.u64(self.created);
-                out.u64(self.created);
-                out.u32(self.id);
-                out.u32(0);
-                out.u64(self.to_90k(self.table.shown_until()));
-                out.zeros(8);
-                out.u16(0);
-                out.u16(u16::from(self.video.is_some())); // alternate group; one of each kind
-                out.u16(if self.video.is_some() { 0 } else { 0x0100 });
-                out.u16(0);
-                put_unit_matrix(out);
-                out.u32(self.video.map_or(0, |video| u32::from(video.width) << 16));
-                out.u32(self.video.map_or(0, |video| u32::from(video.height) << 16));
-            });
-            self.put_edits(out);
-            out.boxed(b"mdia", |out| {
-                out.full(b"mdhd", 1, 0, |out| {
-                    out.u64(self.created);
-                    out.u64(self.created);
-                    out.u32(self.timescale);
-                    out.u64(self.table.end().saturating_sub(self.table.start()));
-                    out.u16(0x55C4); // "und"
-                    out.u16(0);
-                });
-                out.full(b"hdlr", 0, 0, |out| {
-                    out.u32(0);
-                    out.bytes(if self.video.is_some() { b"vide" } else { b"soun" });
-                    out.zeros(12);
-                    out.bytes(if self.video.is_some() { b"video\0" } else { b"sound\0" });
-                });
-                out.boxed(b"minf", |out| {
-                    match self.video {
-                        Some(_) => out.full(b"vmhd", 0, 1, |out| out.zeros(8)),
-                        None => out.full(b"smhd", 0, 0, |out| out.zeros(4)),
-                    }
-                    out.boxed(b"dinf", |out| {
-                        out.full(b"dref", 0, 0, |out| {
-                            out.u32(1);
-                            out.full(b"url ", 0, 1, |_| {});
-                        });
-                    });
-                    out.boxed(b"stbl", |out| {
-                        out.full(b"stsd", 0, 0, |out| {
-                            out.u32(1);
-                            put_entry(out);
-                        });
-                        self.table.put(out, self.video.is_some());
-                    });
-                });
-            });
-        });
+/// Media time stays wall time - start: a track that is shown later than the chunk starts waits with an empty edit. The
+/// second edit begins at the sample shown first, wherever shifted composition offsets put it: FFmpeg 5.1 complains
+/// of an edit that begins before any sample.
+fn edits(table: &TrackTable, timescale: u32) -> Vec<Edit> {
+    let first_shown = table.first_shown();
+    let wait_90k = to_90k(first_shown, timescale);
+    let media_time = (first_shown + u64::from(table.cts_shift())).saturating_sub(table.start());
+    if wait_90k == 0 && media_time == 0 {
+        return Vec::new();
     }
-
-    /// Media time stays wall time - start: a track that is shown later than the chunk starts waits with an empty edit. The
-    /// second edit begins at the sample shown first, wherever shifted composition offsets put it: FFmpeg 5.1 complains
-    /// of an edit that begins before any sample.
-    fn put_edits(&self, out: &mut Vec<u8>) {
-        let first_shown = self.table.first_shown();
-        let wait_90k = self.to_90k(first_shown);
-        let media_time = (first_shown + u64::from(self.table.cts_shift())).saturating_sub(self.table.start());
-        if wait_90k == 0 && media_time == 0 {
-            return;
-        }
-        let length_90k = self.to_90k(self.table.shown_until()).saturating_sub(wait_90k);
-        let wait = (wait_90k > 0).then_some((wait_90k, u64::MAX));
-        out.boxed(b"edts", |out| {
-            out.full(b"elst", 1, 0, |out| {
-                out.u32(1 + u32::from(wait.is_some()));
-                // A media time of -1 marks the empty edit.
-                for (duration, media_time) in wait.into_iter().chain([(length_90k, media_time)]) {
-                    out.u64(duration);
-                    out.u64(media_time);
-                    out.u32(0x0001_0000);
-                }
-            });
-        });
-    }
-
-    /// Rounded up, so that no last sample falls out of its edit.
-    fn to_90k(&self, ticks: u64) -> u64 {
-        ticks.saturating_mul(TICKS_PER_SECOND as u64).div_ceil(u64::from(self.timescale))
-    }
+    let length_90k = to_90k(table.shown_until(), timescale).saturating_sub(wait_90k);
+    let wait = (wait_90k > 0).then_some(Edit { duration_90k: wait_90k, media_time: None });
+    wait.into_iter().chain([Edit { duration_90k: length_90k, media_time: Some(media_time) }]).collect()
 }
 
 /// ISO/IEC 14496-12 §12.1.3 and 14496-15 §5.3.4, §8.4.1.
-fn put_video_entry(out: &mut Vec<u8>, video: &VideoConfig, record: &[u8]) {
+pub(crate) fn put_video_entry(out: &mut Vec<u8>, video: &VideoConfig, record: &[u8]) {
     let (entry, config) = match video.codec {
         VideoCodec::H264 => (b"avc1", b"avcC"),
         VideoCodec::H265 => (b"hvc1", b"hvcC"),
@@ -269,7 +180,7 @@ fn get_sets(record: &mut Get<'_>, count: u16, out: &mut Vec<Vec<u8>>) -> Option<
 }
 
 /// ISO/IEC 14496-14 §5.6, with the descriptors of ISO/IEC 14496-1 §7.2.6.
-fn put_audio_entry(out: &mut Vec<u8>, audio: &AudioConfig) {
+pub(crate) fn put_audio_entry(out: &mut Vec<u8>, audio: &AudioConfig) {
     out.boxed(b"mp4a", |out| {
         out.zeros(6);
         out.u16(1);
@@ -327,13 +238,4 @@ fn get_audio_entry(mut entry: Get<'_>, sample_rate: u32, samples_per_frame: u32)
     };
     let codec = if object_type == 0x40 { AudioCodec::Aac } else { AudioCodec::Mpa };
     Some(AudioConfig { codec, sample_rate, channels, samples_per_frame, specific })
-}
-
-fn put_unit_matrix(out: &mut Vec<u8>) {
-    [0x0001_0000, 0, 0, 0, 0x0001_0000, 0, 0, 0, 0x4000_0000].into_iter().for_each(|value| out.u32(value));
-}
-
-/// Seconds since 1904, as MP4 counts.
-fn created(start_ms: i64) -> u64 {
-    u64::try_from(start_ms.div_euclid(1000).saturating_add(2_082_844_800)).unwrap_or(0)
 }

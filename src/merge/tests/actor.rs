@@ -5,7 +5,7 @@ use actix::Actor;
 use super::*;
 use crate::{
     clock::Clock,
-    merge::merger_actor::{FinalCommit, MergerActor, SegmentArrived},
+    merge::merger_actor::{CommitNow, MergerActor, SegmentArrived},
     storage::{Effect, Gate, Op},
 };
 
@@ -49,7 +49,7 @@ fn a_final_commit_resolves_when_it_is_durable() {
             bench.arrive(key(1, number as u64), ts);
         }
         let actor = MergerActor::new(parts.clone()).start();
-        actor.send(FinalCommit).await.unwrap().unwrap();
+        actor.send(CommitNow).await.unwrap().unwrap();
         assert_eq!((parts.hot.waiting_bytes(), bench.all_packets().video.len()), (0, 75));
     });
 }
@@ -73,7 +73,7 @@ fn a_stalled_disk_stalls_the_commit_and_not_the_actor() {
         // The actor still answers, and so does its successor, which must not merge the same segments again.
         first.send(SegmentArrived).await.unwrap();
         let second = MergerActor::new(parts.clone()).start();
-        let last = second.send(FinalCommit);
+        let last = second.send(CommitNow);
         second.send(SegmentArrived).await.unwrap();
         assert!(parts.cell.is_busy() && parts.hot.waiting_bytes() > 0);
         gate.open();

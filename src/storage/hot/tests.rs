@@ -112,9 +112,13 @@ fn pictures_stay_within_their_counts_and_the_newest_is_known() {
     for number in 0..5 {
         for kind in [PictureKind::Capture, PictureKind::Thumbnail] {
             bench.write(HotKind::Picture(kind), key(1, number));
-            bench.hot.picture_arrived(kind, key(1, number), 1000, NOW);
+            // One hiccup among pictures that come every second.
+            let arrived = NOW + 90_000 * [0, 1, 7, 8, 9][number as usize];
+            bench.hot.picture_arrived(kind, key(1, number), 1000, arrived);
         }
     }
+    let interval = bench.hot.newest_picture(PictureKind::Capture).and_then(|newest| newest.interval);
+    assert_eq!(interval, Some(Duration::from_secs(1)));
     bench.manual.advance(Duration::from_secs(2));
     assert_eq!(bench.hot.evict().pictures, 5);
     let newest = bench.hot.newest_picture(PictureKind::Capture).unwrap();

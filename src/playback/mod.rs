@@ -1,0 +1,22 @@
+//! Derives on read: what somebody asks for is computed from the chunks as they lie, and no file is written.
+//!
+//! [`select`] says which chunks hold a span, [`cache`] gives the [`FragmentTable`] of each, [`timeline`] tells what there
+//! is, [`playlist`] lists them for players, [`clip`] makes one file of them, [`still`] finds what makes one picture.
+//! Everything here blocks or is pure: `web` decides on which thread it runs.
+
+pub mod cache;
+pub mod clip;
+pub mod fragments;
+mod lay;
+pub mod playlist;
+pub mod select;
+pub mod still;
+pub mod timeline;
+mod track;
+pub mod virtual_mp4;
+
+pub use cache::{TableCache, open};
+pub use clip::ClipCache;
+pub use fragments::{FragmentRef, FragmentTable, Hole};
+pub use select::{Part, Selection, select};
+pub use track::{RunRef, SampleRef, Track};

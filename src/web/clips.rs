@@ -1,0 +1,215 @@
+//! Clips over HTTP: any span of a device as one MP4, made while it is read, and the files that are clips by other names.
+
+use std::ops::Range;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    State, WebDevice, WebState,
+    hours::{Hour, OfDay},
+    restart,
+    slices::{Content, Slice, respond},
+    time::Asked,
+};
+use crate::{
+    clock::{TICKS_PER_SECOND, Utc90k},
+    error::{Error, Kind, Result},
+    ids::DeviceId,
+    playback::{
+        clip::{Clip, Made},
+        virtual_mp4::{Cut, Gaps},
+    },
+};
+
+/// Seconds of one piece of sound; 360 an hour.
+const PIECE_SECONDS: i64 = 10;
+const PIECES: i64 = 3600 / PIECE_SECONDS;
+
+#[derive(Debug, Deserialize)]
+pub struct Query {
+    start: Option<String>,
+    end: Option<String>,
+    duration: Option<String>,
+    /// `keep` or `skip`.
+    gap: Option<String>,
+    /// `all` or `audio`.
+    tracks: Option<String>,
+    /// `1`: the slice table as text.
+    explain: Option<String>,
+}
+
+/// `GET /api/host/clip/{device}.mp4?start&end`
+///
+/// 307 to an explicit end where the footage is not committed that far, so that all ranges of one address fit together.
+pub async fn span(
+    request: HttpRequest,
+    state: State,
+    device: web::Path<String>,
+    query: web::Query<Query>,
+) -> Result<HttpResponse> {
+    let device = state.device(&device)?;
+    let asked = Asked {
+        start: ("start", query.start.as_deref()),
+        end: ("end", query.end.as_deref()),
+        duration: query.duration.as_deref(),
+    };
+    let gaps = choice("gap", query.gap.as_deref(), &[("keep", Gaps::Keep), ("skip", Gaps::Skip)])?;
+    let sound_only = choice("tracks", query.tracks.as_deref(), &[("all", false), ("audio", true)])?;
+    let explain = choice("explain", query.explain.as_deref(), &[("0", false), ("1", true)])?;
+    let (start, end) = asked.ends(state.clock.wall())?;
+    let start = start.ok_or_else(|| Error::new(Kind::Invalid, "is missing").at("start"))?;
+    let end = match end {
+        Some(end) => end,
+        // Up to now: what waits in hot comes to the disk first. A tick more, so that the address gets its end.
+        None => restart::newest(&state, &device).await? + 1,
+    };
+    let wish = Cut { span: start..end, gaps, sound_only };
+    if start >= end {
+        return Err(nothing(&device, &wish.span));
+    }
+    serve(&request, &state, &device, wish, explain).await
+}
+
+/// `GET /host/stream/{device}/segments/{hour}/archive_hour_{hour}.mp4?date=YYYY-MM-DD`
+pub async fn hour(
+    request: HttpRequest,
+    state: State,
+    path: web::Path<(String, String, String)>,
+    day: web::Query<OfDay>,
+) -> Result<HttpResponse> {
+    let (device, hour, again) = path.into_inner();
+    let device = state.device(&device)?;
+    let hour = Hour::parse(&hour, &day, state.clock.wall())?;
+    if again != hour.number.to_string() {
+        return Err(Error::new(Kind::NotFound, format!("the file of hour {0} is archive_hour_{0}.mp4", hour.number)));
+    }
+    let wish = Cut { span: hour.from..hour.to, gaps: Gaps::Keep, sound_only: false };
+    serve(&request, &state, &device, wish, false).await
+}
+
+/// `GET /host/stream/{device}/audio/{hour}/audio_10s_{NNN}.m4a?date=YYYY-MM-DD`: sound of 10 s, 000 to 359.
+pub async fn sound(
+    request: HttpRequest,
+    state: State,
+    path: web::Path<(String, String, String)>,
+    day: web::Query<OfDay>,
+) -> Result<HttpResponse> {
+    let (device, hour, piece) = path.into_inner();
+    let device = state.device(&device)?;
+    let hour = Hour::parse(&hour, &day, state.clock.wall())?;
+    let number = piece.parse::<i64>().ok().filter(|number| piece == format!("{number:03}") && *number < PIECES);
+    let number = number.ok_or_else(|| Error::new(Kind::NotFound, "pieces of an hour are audio_10s_000 to _359"))?;
+    let from = hour.from + number * PIECE_SECONDS * TICKS_PER_SECOND;
+    let wish = Cut { span: from..from + PIECE_SECONDS * TICKS_PER_SECOND, gaps: Gaps::Keep, sound_only: true };
+    serve(&request, &state, &device, wish, false).await
+}
+
+async fn serve(
+    request: &HttpRequest,
+    state: &WebState,
+    device: &WebDevice,
+    mut wish: Cut,
+    explain: bool,
+) -> Result<HttpResponse> {
+    let chunks = device.index.snapshot();
+    let Some(newest) = chunks.iter().map(|chunk| chunk.end).max() else { return Err(nothing(device, &wish.span)) };
+    let span = wish.span.clone();
+    // What is not there yet does not make it too long; one tick more is still told from what is there.
+    wish.span.end = span.end.min(newest + 1);
+    let most_90k =
+        i64::try_from(state.settings.limits.clip_seconds).unwrap_or(i64::MAX).saturating_mul(TICKS_PER_SECOND);
+    if wish.span.end - wish.span.start > most_90k {
+        return Ok(too_long(&device.id, &span, most_90k));
+    }
+    let (volume, index) = (state.volume.clone(), device.index.clone());
+    let (tables, clips) = (state.tables.clone(), state.clips.clone());
+    let asked = wish.clone();
+    let made = state.readers.run(move || Clip::make(&volume, &index, (&tables, &clips), asked)).await;
+    let made = made.map_err(|busy| Error::new(Kind::Unavailable, busy.to_string()))??;
+    let clip = match made {
+        Made::Clip(clip) => clip,
+        Made::Nothing => return Err(nothing(device, &span)),
+        Made::Until(end) => {
+            let wish = Cut { span: wish.span.start..end, ..wish };
+            return Ok(HttpResponse::TemporaryRedirect()
+                .insert_header((header::LOCATION, address(&device.id, &wish, explain)))
+                .insert_header((header::CACHE_CONTROL, "no-store"))
+                .finish());
+        }
+    };
+    let content = if explain {
+        Content {
+            slices: vec![Slice::Bytes(clip.explain().into())],
+            content_type: "text/plain; charset=utf-8",
+            etag: None,
+            cache_control: "no-store",
+            location: None,
+            file_name: None,
+        }
+    } else {
+        content(&clip)
+    };
+    Ok(respond(request, &state.readers, content))
+}
+
+fn content(clip: &Clip) -> Content {
+    let mut slices = Vec::with_capacity(1 + clip.movie.pieces.len());
+    slices.extend(clip.slices().map(|(file, range)| Slice::File(file.clone(), range)));
+    let (etag, file_name) = (Some(clip.etag()), Some(clip.file_name()));
+    slices.insert(0, Slice::Bytes(clip.movie.head.clone()));
+    Content {
+        slices,
+        content_type: if clip.wish.sound_only { "audio/mp4" } else { "video/mp4" },
+        etag,
+        cache_control: "private, no-cache",
+        location: None,
+        file_name,
+    }
+}
+
+/// The address of a clip with both ends told.
+fn address(device: &DeviceId, wish: &Cut, explain: bool) -> String {
+    let mut out = format!("/api/host/clip/{device}.mp4?start={}&end={}", exact(wish.span.start), exact(wish.span.end));
+    let options = [(wish.gaps == Gaps::Skip, "&gap=skip"), (wish.sound_only, "&tracks=audio"), (explain, "&explain=1")];
+    options.iter().filter(|(wanted, _)| *wanted).for_each(|(_, option)| out.push_str(option));
+    out
+}
+
+/// RFC 3339 where milliseconds tell it all, else seconds since 1970 to the tick.
+fn exact(at: Utc90k) -> String {
+    if at.0 % 90 == 0 {
+        return at.rfc3339();
+    }
+    let micros = (i128::from(at.0) * 100 + 4).div_euclid(9);
+    format!("{}.{:06}", micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000))
+}
+
+/// 413, with the address of the playlist that plays the same.
+fn too_long(device: &DeviceId, span: &Range<Utc90k>, most_90k: i64) -> HttpResponse {
+    let playlist = format!("/api/host/playlist/{device}.m3u8?start={}&end={}", exact(span.start), exact(span.end));
+    let message = format!("a clip is at most {} s long; longer spans play as a playlist", most_90k / TICKS_PER_SECOND);
+    HttpResponse::build(StatusCode::PAYLOAD_TOO_LARGE)
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::LINK, format!("<{playlist}>; rel=\"alternate\"")))
+        .json(json!({"error": {"kind": "too_long", "message": message, "playlist_url": playlist}}))
+}
+
+fn nothing(device: &WebDevice, span: &Range<Utc90k>) -> Error {
+    Error::new(Kind::NotFound, format!("{} has no footage from {} to {}", device.id, span.start, span.end))
+}
+
+/// The first choice when nothing is said.
+fn choice<T: Copy>(name: &'static str, text: Option<&str>, choices: &[(&str, T)]) -> Result<T> {
+    let found = match text {
+        None => choices.first(),
+        Some(text) => choices.iter().find(|(word, _)| *word == text),
+    };
+    let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
+    found.map(|(_, value)| *value).ok_or_else(|| Error::new(Kind::Invalid, format!("must be {}", words())).at(name))
+}

@@ -1,0 +1,164 @@
+//! HLS over the archive: whole hours and any span, as byte ranges of the chunks' stable addresses.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    State, WebDevice, WebState,
+    chunks::address,
+    fresh,
+    hours::{Hour, OfDay},
+    slices::{Content, Slice, respond},
+    time::Asked,
+};
+use crate::{
+    clock::{TICKS_PER_SECOND, Utc90k},
+    error::{Error, Kind, Result},
+    playback::{
+        self, FragmentTable, Part, Selection,
+        playlist::{Piece, Playlist},
+    },
+};
+
+/// Two days are 29,000 entries, 4 MB.
+const SPAN_MAX_90K: i64 = 48 * 3600 * TICKS_PER_SECOND;
+/// What is asked for when the query leaves the start open.
+const SPAN_90K: i64 = 3600 * TICKS_PER_SECOND;
+/// From then on no segment of that time can still be on its way into hot.
+const ARRIVAL_90K: i64 = 10 * TICKS_PER_SECOND;
+/// Tables read at the same time for one list: half of the reader threads.
+const READS: usize = 4;
+
+/// `GET /host/stream/{device}/segments/{hour}/archive.m3u8?date=YYYY-MM-DD`
+pub async fn hour(
+    request: HttpRequest,
+    state: State,
+    path: web::Path<(String, String)>,
+    day: web::Query<OfDay>,
+) -> Result<HttpResponse> {
+    let (device, hour) = path.into_inner();
+    let device = state.device(&device)?;
+    let hour = Hour::parse(&hour, &day, state.clock.wall())?;
+    serve(&request, &state, &device, hour.from, hour.to, None).await
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Span {
+    start: Option<String>,
+    end: Option<String>,
+    duration: Option<String>,
+}
+
+/// `GET /api/host/playlist/{device}.m3u8?start&end`; without an end it grows with the recording.
+pub async fn span(
+    request: HttpRequest,
+    state: State,
+    device: web::Path<String>,
+    span: web::Query<Span>,
+) -> Result<HttpResponse> {
+    let device = state.device(&device)?;
+    let asked = Asked {
+        start: ("start", span.start.as_deref()),
+        end: ("end", span.end.as_deref()),
+        duration: span.duration.as_deref(),
+    };
+    let now = state.clock.wall();
+    let (start, end) = asked.ends(now)?;
+    let from = start.unwrap_or(end.unwrap_or(now) + -SPAN_90K);
+    let to = end.unwrap_or(from + SPAN_MAX_90K);
+    if to - from > SPAN_MAX_90K {
+        return Err(Error::new(Kind::Invalid, "at most 48 hours in one playlist").at("end"));
+    }
+    serve(&request, &state, &device, from, to, Some(from)).await
+}
+
+#[derive(Serialize)]
+struct HourOfSegments {
+    hour: u8,
+    manifest_url: String,
+}
+
+/// `GET /api/host/segments/{device}/{hour}`: where the hour plays; 404 when it is empty.
+pub async fn segments(state: State, path: web::Path<(String, String)>, day: web::Query<OfDay>) -> Result<HttpResponse> {
+    let (device, hour) = path.into_inner();
+    let device = state.device(&device)?;
+    let hour = Hour::parse(&hour, &day, state.clock.wall())?;
+    if playback::select(&device.index.snapshot(), hour.from, hour.to).parts.is_empty() {
+        return Err(nothing(&device, hour.from, hour.to));
+    }
+    let date = day.date.as_ref().map(|date| format!("?date={date}")).unwrap_or_default();
+    let manifest_url = format!("/host/stream/{}/segments/{}/archive.m3u8{date}", device.id, hour.number);
+    Ok(fresh(HttpResponse::Ok(), HourOfSegments { hour: hour.number, manifest_url }))
+}
+
+async fn serve(
+    request: &HttpRequest,
+    state: &WebState,
+    device: &WebDevice,
+    from: Utc90k,
+    to: Utc90k,
+    start_at: Option<Utc90k>,
+) -> Result<HttpResponse> {
+    // Before the snapshot: what is committed in between makes the list longer, never closed too early.
+    let waits = device.hot.waiting_bytes() > 0;
+    let now = state.clock.wall();
+    let chunks = device.index.snapshot();
+    let newest_end = chunks.iter().map(|chunk| chunk.end).max();
+    let closed = newest_end.is_some_and(|end| end >= to) || (now - to > ARRIVAL_90K && !waits);
+    let selection = playback::select(&chunks, from, to);
+    let parts = parts(state, device, &selection).await?;
+    let list = Playlist { parts, closed, from: start_at };
+    if !list.has_entries() {
+        return Err(match closed {
+            true => nothing(device, from, to),
+            false => Error::new(Kind::Unavailable, format!("{} has nothing of it on the disk yet", device.id)),
+        });
+    }
+    let text = list.to_string();
+    let content = Content {
+        etag: Some(format!("\"{:08x}-{}\"", crc32c::crc32c(text.as_bytes()), text.len())),
+        slices: vec![Slice::Bytes(text.into())],
+        content_type: "application/vnd.apple.mpegurl",
+        cache_control: "private, no-cache",
+        location: None,
+        file_name: None,
+    };
+    Ok(respond(request, &state.readers, content))
+}
+
+fn nothing(device: &WebDevice, from: Utc90k, to: Utc90k) -> Error {
+    Error::new(Kind::NotFound, format!("{} has no footage from {from} to {to}", device.id))
+}
+
+async fn parts(state: &WebState, device: &WebDevice, selection: &Selection) -> Result<Vec<playback::playlist::Part>> {
+    let tables = selection.parts.iter().map(|part| async move { (part, state.table(device, &part.chunk).await) });
+    let mut tables = stream::iter(tables).buffered(READS);
+    let mut out = Vec::with_capacity(selection.parts.len());
+    while let Some((part, table)) = tables.next().await {
+        let table = match table {
+            Ok(table) => table,
+            // Deleted or found broken meanwhile: a gap, not the end of the list.
+            Err(error) if matches!(error.kind, Kind::NotFound | Kind::Gone | Kind::Corrupt) => continue,
+            Err(error) => return Err(error),
+        };
+        out.push(playback::playlist::Part {
+            address: address(&device.id, part.chunk.key),
+            init: table.init.0..table.init.0 + table.init.1,
+            pieces: pieces(&table, part),
+            grows: !part.chunk.sealed && part.to >= part.chunk.end,
+        });
+    }
+    Ok(out)
+}
+
+fn pieces(table: &FragmentTable, part: &Part) -> Vec<Piece> {
+    let within = table.within(part.from, part.to);
+    let pieces = within.map(|fragment| Piece {
+        start: fragment.start,
+        duration_90k: fragment.end - fragment.start,
+        bytes: fragment.bytes,
+        after_gap: fragment.is_after_hole,
+    });
+    pieces.collect()
+}

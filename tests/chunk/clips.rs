@@ -1,0 +1,512 @@
+//! Clips cut out of chunks: what FFmpeg sees in them is what lies in the chunks in that span, at the same moments.
+
+use std::{
+    io::Read as _,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use capstan::{
+    clock::Utc90k,
+    merge::chunk::ChunkSpec,
+    playback::{
+        ClipCache, TableCache,
+        clip::{Clip, Made},
+        virtual_mp4::{Cut, Gaps},
+    },
+    storage::{ChunkEntry, DeviceIndex, index::Place as Where},
+};
+
+use crate::support::{Media, Place, Random, START, device, encode, ffmpeg, ffprobe, rounds};
+
+const VIDEO: &str = "-f lavfi -i testsrc2=size=160x90:rate=30:duration=9";
+// Noise: no two frames of sound are alike.
+const AUDIO: &str = "-f lavfi -i anoisesrc=seed=5:amplitude=0.2:sample_rate=48000:duration=9";
+const X264: &str = "-c:v libx264 -preset ultrafast -tune zerolatency -g 30 -pix_fmt yuv420p";
+const B_FRAMES: &str =
+    "-c:v libx264 -preset veryfast -bf 3 -g 30 -sc_threshold 0 -x264-params open-gop=0 -pix_fmt yuv420p";
+
+/// A picture or a frame of sound, and when.
+#[derive(Clone, Debug)]
+struct Sample {
+    is_video: bool,
+    /// Seconds since [`START`].
+    at: f64,
+    bytes: Vec<u8>,
+}
+
+/// Chunks of one device and what lies in them.
+struct Footage {
+    place: Place,
+    index: DeviceIndex,
+    cache: TableCache,
+    clips: ClipCache,
+    samples: Vec<Sample>,
+    /// Of decoded pictures: when, and the hash.
+    frames: Vec<(f64, String)>,
+}
+
+/// Some GOPs of a recording as a chunk of their own.
+struct Chunk {
+    gops: std::ops::Range<usize>,
+    /// Seconds by which it comes later than recorded.
+    late: i64,
+    sealed: bool,
+}
+
+const fn chunk(gops: std::ops::Range<usize>, late: i64) -> Chunk {
+    Chunk { gops, late, sealed: true }
+}
+
+impl Footage {
+    fn record(media: &Media, chunks: &[Chunk]) -> Self {
+        let place = Place::new();
+        let mut out = Self {
+            place,
+            index: DeviceIndex::new(device()),
+            cache: TableCache::default(),
+            clips: ClipCache::default(),
+            samples: Vec::new(),
+            frames: Vec::new(),
+        };
+        for chunk in chunks {
+            out.add(media, chunk);
+        }
+        out.samples.sort_by(|one, other| one.at.total_cmp(&other.at));
+        out
+    }
+
+    fn add(&mut self, media: &Media, chunk: &Chunk) {
+        self.add_early(media, chunk, 0);
+    }
+
+    /// A chunk whose label says that it began earlier than it did.
+    fn add_early(&mut self, media: &Media, chunk: &Chunk, early_90k: i64) {
+        let mut gops = media.gops[chunk.gops.clone()].to_vec();
+        let rate = media.spec.audio.as_ref().map_or(1, |audio| u64::from(audio.sample_rate));
+        let video_at = gops[0].video.as_ref().map(|run| run.base);
+        let audio_at = gops[0].audio.as_ref().map(|run| run.base * 90_000 / rate);
+        let first = video_at.into_iter().chain(audio_at).min().unwrap();
+        for gop in &mut gops {
+            gop.video.iter_mut().for_each(|run| run.base -= first);
+            gop.audio.iter_mut().for_each(|run| run.base -= first * rate / 90_000);
+        }
+        let start = START + first as i64 + chunk.late * 90_000 + -early_90k;
+        let part = Media { spec: ChunkSpec { start, ..media.spec.clone() }, gops };
+        let writer = part.record(&self.place, 2);
+        let path = self.place.absolute(writer.path());
+        let mut entry = ChunkEntry {
+            key: writer.key(),
+            place: Where::Temp,
+            start,
+            end: writer.end(),
+            bytes: writer.published_len(),
+            codecs: writer.codecs().to_owned(),
+            gaps: writer.gaps(),
+            sealed: chunk.sealed,
+        };
+        if chunk.sealed {
+            entry.bytes = writer.seal().unwrap().bytes;
+            self.learn(&path, start);
+        }
+        self.index.put(entry);
+    }
+
+    /// What a sealed chunk holds, as FFmpeg tells it.
+    fn learn(&mut self, path: &Path, start: Utc90k) {
+        let file = std::fs::read(path).unwrap();
+        let since = (start - START) as f64 / 90_000.0;
+        self.samples.extend(packets(path, &file).into_iter().map(|packet| Sample {
+            is_video: packet.is_video,
+            at: since + packet.pts,
+            bytes: packet.bytes,
+        }));
+        self.frames.extend(frames(path).into_iter().map(|(at, hash)| (since + at, hash)));
+    }
+
+    /// Seconds since [`START`].
+    fn clip(&self, from: f64, to: f64, gaps: Gaps, sound_only: bool) -> Option<Clip> {
+        match self.ask(from, to, gaps, sound_only) {
+            // Nothing follows in these tests.
+            Made::Until(end) => self.clip(from, (end - START) as f64 / 90_000.0, gaps, sound_only),
+            Made::Clip(clip) => Some(*clip),
+            Made::Nothing => None,
+        }
+    }
+
+    fn ask(&self, from: f64, to: f64, gaps: Gaps, sound_only: bool) -> Made {
+        let at = |seconds: f64| START + (seconds * 90_000.0).round() as i64;
+        let wish = Cut { span: at(from)..at(to), gaps, sound_only };
+        Clip::make(&self.place.volume, &self.index, (&self.cache, &self.clips), wish).unwrap()
+    }
+
+    fn save(&self, clip: &Clip) -> PathBuf {
+        let path = self.place.folder.path().join("clip.mp4");
+        std::fs::write(&path, bytes_of(clip)).unwrap();
+        path
+    }
+
+    /// A clip that keeps the time: all pictures and sounds of the span, no others, each at its moment.
+    #[track_caller]
+    fn check(&self, from: f64, to: f64, what: &str) {
+        let what = format!("{what} {from}..{to}");
+        let clip = self.clip(from, to, Gaps::Keep, false).unwrap_or_else(|| panic!("{what}: nothing"));
+        let path = self.save(&clip);
+        let file = std::fs::read(&path).unwrap();
+        let zero = (clip.movie.start - START) as f64 / 90_000.0;
+        assert!(zero >= from - 1e-4, "{what}");
+        ffmpeg(&format!("-xerror -i {} -fps_mode passthrough -enc_time_base:v -1 -f null -", path.display()));
+        assert_eq!(ffprobe(&path, "-show_entries format=format_name -of csv=p=0").lines().count(), 1);
+
+        let span = |at: f64| at >= from - 1e-5 && at < to - 1e-5;
+        let expected: Vec<_> = self.frames.iter().filter(|(at, _)| span(*at)).collect();
+        let found = if expected.is_empty() { Vec::new() } else { frames(&path) };
+        let hashes = |list: Vec<&String>| list.into_iter().cloned().collect::<Vec<_>>();
+        assert_eq!(
+            hashes(found.iter().map(|(_, hash)| hash).collect()),
+            hashes(expected.iter().map(|(_, hash)| hash).collect()),
+            "{what}: pictures"
+        );
+        for ((found, _), (expected, _)) in found.iter().zip(&expected) {
+            assert!((zero + found - expected).abs() < 0.001, "{what}: a picture of {expected} at {}", zero + found);
+        }
+        assert_eq!(clip.movie.frames[0], expected.len(), "{what}");
+
+        let heard: Vec<_> =
+            packets(&path, &file).into_iter().filter(|packet| !packet.is_video && !packet.hidden).collect();
+        let frame = 1024.0 / 44_100.0;
+        let sounds: Vec<_> = self.samples.iter().filter(|sample| !sample.is_video).collect();
+        for sound in sounds.iter().filter(|sound| sound.at >= zero + 1e-4 && sound.at < to - 1e-4) {
+            assert!(heard.iter().any(|packet| packet.bytes == sound.bytes), "{what}: sound of {} is missing", sound.at);
+        }
+        for packet in &heard {
+            let sound = sounds.iter().find(|sound| sound.bytes == packet.bytes).expect("sound of the chunks");
+            assert!(sound.at > zero - frame - 1e-4 && sound.at < to, "{what}: sound of {}", sound.at);
+            let apart = zero + packet.pts - sound.at;
+            assert!(apart.abs() < 0.001, "{what}: sound of {} is {apart} s off", sound.at);
+        }
+    }
+}
+
+fn bytes_of(clip: &Clip) -> Vec<u8> {
+    let mut out = clip.movie.head.to_vec();
+    for (file, range) in clip.slices() {
+        let mut piece = vec![0; (range.end - range.start) as usize];
+        file.read_exact_at(&mut piece, range.start).unwrap();
+        out.extend(piece);
+    }
+    assert_eq!(out.len() as u64, clip.len());
+    out
+}
+
+struct Packet {
+    is_video: bool,
+    pts: f64,
+    /// Decoded but not shown: the edit list leaves it out.
+    hidden: bool,
+    bytes: Vec<u8>,
+}
+
+fn packets(path: &Path, file: &[u8]) -> Vec<Packet> {
+    let told = ffprobe(path, "-show_entries packet=codec_type,pts_time,size,pos,flags -of json");
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let packet = |packet: &serde_json::Value| {
+        let text = |name: &str| packet[name].as_str().unwrap_or_else(|| panic!("{name} in {packet}")).to_owned();
+        let number = |name: &str| text(name).parse::<usize>().unwrap();
+        Packet {
+            is_video: text("codec_type") == "video",
+            pts: text("pts_time").parse().unwrap(),
+            hidden: text("flags").contains('D'),
+            bytes: file[number("pos")..][..number("size")].to_vec(),
+        }
+    };
+    told["packets"].as_array().unwrap().iter().map(packet).collect()
+}
+
+/// Decoded pictures: seconds and hash, in the order of presentation.
+fn frames(path: &Path) -> Vec<(f64, String)> {
+    let mut child = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-copyts", "-i"])
+        .arg(path)
+        .args(["-map", "0:v:0?", "-fps_mode", "passthrough", "-enc_time_base:v", "1:90000", "-f", "framemd5", "-"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut out = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    child.wait().unwrap();
+    let line = |line: &str| {
+        let fields: Vec<_> = line.split(',').map(str::trim).collect();
+        (fields[2].parse::<f64>().unwrap() / 90_000.0, fields[5].to_owned())
+    };
+    out.lines().filter(|line| !line.starts_with('#')).map(line).collect()
+}
+
+fn recording(place: &Place, arguments: &str) -> Media {
+    encode(&place.folder.path().join("ts"), arguments)
+}
+
+/// (name, FFmpeg arguments)
+fn kinds() -> Vec<(&'static str, String)> {
+    let x265 = "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=30:open-gop=0 -pix_fmt yuv420p";
+    vec![
+        ("h264", format!("{VIDEO} {AUDIO} {X264} -c:a aac")),
+        ("b_frames", format!("{VIDEO} {AUDIO} {B_FRAMES} -c:a aac")),
+        ("silent", format!("{VIDEO} {X264}")),
+        ("44100", format!("{VIDEO} {AUDIO} {X264} -c:a aac -ar 44100")),
+        ("h265", format!("{VIDEO} {AUDIO} {x265} -c:a aac")),
+    ]
+}
+
+/// On and off key frames, across seams, whole and short.
+#[test]
+fn clips_hold_the_frames_of_their_span() {
+    let scratch = Place::new();
+    for (name, arguments) in kinds() {
+        let media = recording(&scratch, &arguments);
+        std::fs::remove_dir_all(scratch.folder.path().join("ts")).unwrap();
+        let footage = Footage::record(&media, &[chunk(0..3, 0), chunk(3..6, 0), chunk(6..9, 0)]);
+        let spans =
+            [(0.0, 9.5), (1.0, 2.0), (1.51, 2.49), (2.2, 3.3), (2.9, 6.1), (3.0, 3.04), (5.37, 9.0), (8.4, 8.9)];
+        spans.into_iter().for_each(|(from, to)| footage.check(from, to, name));
+    }
+}
+
+/// Holes between chunks and inside one, all later chunks two seconds or more late.
+fn with_gaps(media: &Media) -> Footage {
+    let mut media = Media { spec: media.spec.clone(), gops: media.gops.clone() };
+    for gop in media.gops.iter_mut().skip(5) {
+        gop.video.iter_mut().for_each(|run| run.base += 3 * 90_000);
+        gop.audio.iter_mut().for_each(|run| run.base += 3 * 48_000);
+    }
+    // 0..3, then 5..7 and 10..11 in one chunk, then 14..17.
+    Footage::record(&media, &[chunk(0..3, 0), chunk(3..6, 2), chunk(6..9, 5)])
+}
+
+#[test]
+fn gaps_keep_their_time_or_are_skipped() {
+    let scratch = Place::new();
+    for (name, encoder) in [("h264", X264), ("b_frames", B_FRAMES)] {
+        let media = recording(&scratch, &format!("{VIDEO} {AUDIO} {encoder} -c:a aac"));
+        std::fs::remove_dir_all(scratch.folder.path().join("ts")).unwrap();
+        let footage = with_gaps(&media);
+        for (from, to) in [(0.0, 20.0), (2.5, 5.5), (4.0, 6.0), (4.2, 12.0), (6.5, 10.5), (6.3, 7.5), (10.5, 14.2)] {
+            footage.check(from, to, name);
+        }
+        for (from, to, gaps) in [(0.0, 20.0, 8.0), (2.5, 5.5, 2.0), (4.0, 6.0, 1.0), (6.3, 14.5, 6.0)] {
+            let clip = footage.clip(from, to, Gaps::Skip, false).unwrap();
+            let path = footage.save(&clip);
+            ffmpeg(&format!("-xerror -i {} -fps_mode passthrough -enc_time_base:v -1 -f null -", path.display()));
+            let expected = footage.frames.iter().filter(|(at, _)| *at >= from - 1e-5 && *at < to - 1e-5);
+            let (expected, found): (Vec<_>, Vec<_>) = (expected.map(|(_, hash)| hash).collect(), frames(&path));
+            assert_eq!(found.iter().map(|(_, hash)| hash).collect::<Vec<_>>(), expected, "{name} {from}..{to}");
+            let steps = found.windows(2).map(|pair| pair[1].0 - pair[0].0);
+            // A gap begins where both have ended: sound may go on a little after the last picture.
+            steps.for_each(|step| assert!((0.02..0.1).contains(&step), "{name} {from}..{to}: a step of {step} s"));
+            let end = found.last().unwrap().0;
+            assert!(end < to.min(17.0) - from - gaps + 0.1, "{name} {from}..{to} ends at {end}");
+            // Picture and sound of one moment stay together.
+            let file = std::fs::read(&path).unwrap();
+            for packet in packets(&path, &file).into_iter().filter(|packet| !packet.is_video && !packet.hidden) {
+                let sound = footage.samples.iter().find(|sound| sound.bytes == packet.bytes).unwrap();
+                let apart = |at: f64| (at - sound.at).abs();
+                let near = |one: &&(f64, String), other: &&(f64, String)| apart(one.0).total_cmp(&apart(other.0));
+                let (picture, _) = footage.frames.iter().min_by(near).unwrap();
+                let number = footage.frames.iter().filter(|(at, _)| *at >= from - 1e-5 && *at < picture - 1e-5).count();
+                let skew = (packet.pts - found[number.min(found.len() - 1)].0) - (sound.at - picture);
+                assert!(skew.abs() <= 0.02, "{name} {from}..{to}: sound of {} is {skew} s off", sound.at);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_found_where_nothing_lies() {
+    let scratch = Place::new();
+    let footage = with_gaps(&recording(&scratch, &format!("{VIDEO} {AUDIO} {X264} -c:a aac")));
+    for (from, to) in [(-5.0, 0.0), (3.5, 4.9), (7.5, 9.5), (11.5, 13.5), (18.0, 90.0), (2.0, 2.0)] {
+        for gaps in [Gaps::Keep, Gaps::Skip] {
+            assert!(footage.clip(from, to, gaps, false).is_none(), "{from}..{to}");
+        }
+    }
+}
+
+/// Sound alone starts on the sample, also inside a frame, and needs no byte of the pictures.
+#[test]
+fn sound_alone() {
+    let scratch = Place::new();
+    let media = recording(&scratch, &format!("{VIDEO} {AUDIO} {X264} -c:a aac"));
+    let footage = Footage::record(&media, &[chunk(0..5, 0), chunk(5..9, 0)]);
+    for (from, to) in [(1.0, 3.0), (4.013, 6.501)] {
+        let clip = footage.clip(from, to, Gaps::Keep, true).unwrap();
+        let path = footage.save(&clip);
+        assert_eq!(ffprobe(&path, "-show_entries stream=codec_type -of csv=p=0").trim(), "audio");
+        assert!((clip.movie.start - START) as f64 / 90_000.0 - from < 1e-4);
+        let raw = footage.place.folder.path().join("sound.raw");
+        ffmpeg(&format!("-i {} -f f32le {}", path.display(), raw.display()));
+        let seconds = std::fs::metadata(&raw).unwrap().len() as f64 / 4.0 / 48_000.0;
+        // FFmpeg 5.1 drops whole frames at the end of an edit, not samples.
+        assert!((seconds - (to - from)).abs() < 0.022, "{from}..{to}: {seconds} s");
+        let file = std::fs::read(&path).unwrap();
+        for packet in packets(&path, &file).into_iter().filter(|packet| !packet.hidden) {
+            let sound = footage.samples.iter().find(|sound| sound.bytes == packet.bytes).unwrap();
+            assert!((from + packet.pts - sound.at).abs() < 0.001, "{} at {}", sound.at, packet.pts);
+        }
+        assert!(clip.len() < 60_000 * (to - from) as u64, "{} bytes", clip.len());
+    }
+}
+
+/// The bytes and their name stay the same when more is committed and when the chunk is sealed.
+#[test]
+fn the_same_footage_is_the_same_bytes() {
+    let scratch = Place::new();
+    for (name, encoder) in [("h264", X264), ("b_frames", B_FRAMES)] {
+        let media = recording(&scratch, &format!("{VIDEO} {AUDIO} {encoder} -c:a aac"));
+        std::fs::remove_dir_all(scratch.folder.path().join("ts")).unwrap();
+        let with_last = |gops: std::ops::Range<usize>, sealed: bool| {
+            Footage::record(&media, &[chunk(0..3, 0), Chunk { gops, late: 0, sealed }])
+        };
+        let growing = with_last(3..6, false);
+        let Made::Until(end) = growing.ask(0.0, 6.5, Gaps::Keep, false) else { panic!("{name}: there is no more yet") };
+        let end = (end - START) as f64 / 90_000.0;
+        for later in [with_last(3..9, false), with_last(3..9, true), with_last(3..6, true)] {
+            for (from, to) in [(0.5, 2.0), (1.5, 5.5), (2.2, end), (0.0, end)] {
+                let [one, other] = [&growing, &later].map(|footage| footage.clip(from, to, Gaps::Keep, false).unwrap());
+                assert_eq!(one.etag(), other.etag(), "{name} {from}..{to}");
+                assert!(bytes_of(&one) == bytes_of(&other), "{name} {from}..{to}");
+            }
+        }
+        let [one, other] = [2.0, 2.1].map(|to| growing.clip(0.5, to, Gaps::Keep, false).unwrap().etag());
+        assert_ne!(one, other);
+    }
+}
+
+/// Chunks of different pictures and sounds: each has its own sample entry and decodes as what it is.
+#[test]
+fn another_configuration_gets_its_own_sample_entry() {
+    let scratch = Place::new();
+    let small = recording(&scratch, &format!("{VIDEO} {AUDIO} {X264} -c:a aac"));
+    std::fs::remove_dir_all(scratch.folder.path().join("ts")).unwrap();
+    let large = VIDEO.replace("160x90", "320x180");
+    let large = recording(&scratch, &format!("{large} {AUDIO} {B_FRAMES} -c:a aac"));
+    let mut footage = Footage::record(&small, &[chunk(0..3, 0)]);
+    footage.add(&large, &chunk(3..6, 0));
+    footage.add(&small, &chunk(6..9, 0));
+    footage.samples.sort_by(|one, other| one.at.total_cmp(&other.at));
+    let clip = footage.clip(1.5, 8.0, Gaps::Keep, false).unwrap();
+    let path = footage.save(&clip);
+    let sizes = ffprobe(&path, "-select_streams v -show_entries frame=width -of csv=p=0");
+    let widths: Vec<_> = sizes.lines().map(|line| line.trim_end_matches(',')).collect();
+    let mut runs = widths.chunk_by(|one, other| one == other).map(|run| (run[0], run.len()));
+    assert_eq!(runs.next(), Some(("160", 45)));
+    assert_eq!(runs.next(), Some(("320", 90)));
+    assert_eq!(runs.next().map(|run| run.0), Some("160"));
+    footage.check(3.2, 5.9, "the middle one");
+}
+
+/// Any spans of any cuts: the seeds can be repeated.
+#[test]
+fn random_spans() {
+    let scratch = Place::new();
+    let footage = with_gaps(&recording(&scratch, &format!("{VIDEO} {AUDIO} {B_FRAMES} -c:a aac")));
+    let mut random = Random(11);
+    let mut checked = 0;
+    for _ in 0..rounds(12) {
+        let from = random.below(17_000) as f64 / 1000.0;
+        let to = from + 0.1 + random.below(8000) as f64 / 1000.0;
+        if footage.frames.iter().any(|(at, _)| *at >= from - 1e-5 && *at < to - 1e-5) {
+            footage.check(from, to, "random");
+            checked += 1;
+        }
+    }
+    assert!(checked > 0);
+}
+
+/// Labels that overlap: a drift corrected at a chunk's start, a clock set back. Everything decodes, in order, once.
+#[test]
+fn overlapping_labels() {
+    let scratch = Place::new();
+    let media = recording(&scratch, &format!("{VIDEO} {AUDIO} {X264} -c:a aac"));
+    // In 90 kHz ticks, as in `Footage::add`, but finer than seconds.
+    for early_90k in [900, 2700, 20_000, 40_000] {
+        let mut footage = Footage::record(&media, &[chunk(0..3, 0)]);
+        let shifted = Media { spec: media.spec.clone(), gops: media.gops.clone() };
+        footage.add_early(&shifted, &chunk(3..6, 0), early_90k);
+        let clip = footage.clip(0.5, 6.5, Gaps::Keep, false).unwrap();
+        let path = footage.save(&clip);
+        let mut expected: Vec<_> = footage.frames[..90].iter().filter(|(at, _)| *at >= 0.5 - 1e-5).collect();
+        expected.extend(&footage.frames[90..]);
+        let found = frames(&path);
+        let hashes: Vec<_> = found.iter().map(|(_, hash)| hash).collect();
+        assert_eq!(hashes, expected.iter().map(|(_, hash)| hash).collect::<Vec<_>>(), "{early_90k}");
+        assert!(found.windows(2).all(|pair| pair[0].0 < pair[1].0), "{early_90k}");
+        // What was pushed is pushed in both tracks.
+        let file = std::fs::read(&path).unwrap();
+        let list = packets(&path, &file);
+        let of = |is_video: bool, at: f64| {
+            let sample = footage.samples.iter().filter(|sample| sample.is_video == is_video && sample.at > at);
+            let sample = sample.min_by(|one, other| one.at.total_cmp(&other.at)).unwrap();
+            sample.at - list.iter().find(|packet| packet.bytes == sample.bytes).unwrap().pts
+        };
+        let skew = of(true, 4.5) - of(false, 4.5);
+        assert!(skew.abs() < 0.002, "{early_90k}: {skew}");
+    }
+}
+
+/// Sound that changes its rate, ends or begins between chunks stays where it belongs.
+#[test]
+fn sound_that_changes_between_chunks() {
+    let scratch = Place::new();
+    let record = |arguments: &str| {
+        let media = recording(&scratch, arguments);
+        std::fs::remove_dir_all(scratch.folder.path().join("ts")).unwrap();
+        media
+    };
+    let usual = record(&format!("{VIDEO} {AUDIO} {X264} -c:a aac"));
+    let others = [format!("{VIDEO} {AUDIO} {X264} -c:a aac -ar 44100"), format!("{VIDEO} {X264}")];
+    for other in others.map(|arguments| record(&arguments)) {
+        for (first, second) in [(&usual, &other), (&other, &usual)] {
+            let mut footage = Footage::record(first, &[chunk(0..3, 0)]);
+            footage.add(second, &chunk(3..6, 0));
+            let clip = footage.clip(1.25, 5.5, Gaps::Keep, false).unwrap();
+            let path = footage.save(&clip);
+            let file = std::fs::read(&path).unwrap();
+            let zero = (clip.movie.start - START) as f64 / 90_000.0;
+            let mut heard = 0;
+            for packet in packets(&path, &file).into_iter().filter(|packet| !packet.hidden) {
+                let sample = footage.samples.iter().find(|sample| sample.bytes == packet.bytes).unwrap();
+                assert!((zero + packet.pts - sample.at).abs() < 0.02, "{} at {}", sample.at, packet.pts);
+                heard += usize::from(!packet.is_video);
+            }
+            // Of the first and the last frame a tick may lie in the span.
+            assert!(heard.abs_diff(clip.movie.frames[1]) <= 1, "{heard} of {:?}", clip.movie.frames);
+            let seen = footage.frames.iter().filter(|(at, _)| *at >= 1.25 - 1e-5 && *at < 5.5 - 1e-5).count();
+            assert_eq!((frames(&path).len(), clip.movie.frames[0]), (seen, seen));
+        }
+    }
+}
+
+/// A new size inside one chunk travels in-band: a clip from behind the change decodes as what it is.
+#[test]
+fn another_size_inside_a_chunk() {
+    let scratch = Place::new();
+    let record = |video: &str| {
+        let media = recording(&scratch, &format!("{video} {X264}"));
+        std::fs::remove_dir_all(scratch.folder.path().join("ts")).unwrap();
+        media
+    };
+    let (small, large) = (record(VIDEO), record(&VIDEO.replace("160x90", "320x180")));
+    let gops = [&small.gops[..3], &large.gops[3..6]].concat();
+    let footage = Footage::record(&Media { spec: small.spec.clone(), gops }, &[chunk(0..6, 0)]);
+    for (from, expected) in [(2.5, [("160", 15), ("320", 75)]), (3.5, [("320", 60), ("", 0)])] {
+        let clip = footage.clip(from, 5.5, Gaps::Keep, false).unwrap();
+        let path = footage.save(&clip);
+        // Pictures that the edit list hides are not told.
+        let told = ffprobe(&path, "-select_streams v -show_entries frame=width -of csv=p=0");
+        let widths: Vec<_> = told.lines().map(|line| line.trim_end_matches(',')).collect();
+        let runs: Vec<_> = widths.chunk_by(|one, other| one == other).map(|run| (run[0], run.len())).collect();
+        assert_eq!(runs, expected.into_iter().filter(|run| run.1 > 0).collect::<Vec<_>>(), "{from}");
+    }
+}
