@@ -18,7 +18,7 @@ use crate::{
     config::Settings,
     error::{Error, Kind, Result},
     limits::{self, WorkGroup},
-    storage::{Volume, check_hot},
+    storage::{Volume, check_hot, lock_hot},
     supervisor::{Ground, Injector, StateBoard, Supervisor, Timing, shutdown::Shutdown, systemd::Systemd, watched},
     telemetry::{Metrics, logging::Logging},
     web::{bind, facts},
@@ -72,7 +72,12 @@ async fn serve(start: Start) -> Result<()> {
     // Refusals first, before anything is started that would have to be stopped again.
     check_hot(hot, quotas)?;
     let volume = Volume::open(&settings.storage, &start.clock)?;
+    // Held to the end: two daemons in one hot would commit and delete each other's segments.
+    let _hot = lock_hot(hot)?;
     let listener = bind(settings.server.listen)?;
+    // With port 0 the kernel has chosen one.
+    let address = listener.local_addr().unwrap_or(settings.server.listen);
+    let open_files = limits::raise_open_files();
     let children = own_limits(&start.log)?;
     let mut shutdown = Shutdown::listen(start.log.clone(), STOP_LIMIT)?;
     let supervisor = Supervisor::start(Ground {
@@ -89,7 +94,7 @@ async fn serve(start: Start) -> Result<()> {
     let ready = Arc::new(AtomicBool::new(true));
     let state = web::Data::new(host.web_state(&supervisor, &ready)?);
     let control = commands::listen(&start, &state, &supervisor)?;
-    let server = serve_http(&state, listener)?;
+    let server = serve_http(&state, listener, open_files)?;
     let http = server.handle();
     let mut serving = actix_rt::spawn(server);
 
@@ -97,7 +102,7 @@ async fn serve(start: Start) -> Result<()> {
     let root = supervisor.clone();
     systemd.ping_while(move || root.is_alive(ROOT_LIMIT));
     systemd.ready();
-    info!(start.log, "capstan records"; "address" => format!("http://{}", settings.server.listen));
+    info!(start.log, "capstan records"; "address" => format!("http://{address}"));
 
     let stop = shutdown.clone();
     loop {
@@ -121,8 +126,13 @@ async fn serve(start: Start) -> Result<()> {
     Ok(())
 }
 
-fn serve_http(state: &web::Data<crate::web::WebState>, listener: TcpListener) -> Result<actix_web::dev::Server> {
-    crate::web::serve(state.clone(), listener).map_err(|error| Error::io("starting the HTTP server", "", error))
+fn serve_http(
+    state: &web::Data<crate::web::WebState>,
+    listener: TcpListener,
+    open_files: u64,
+) -> Result<actix_web::dev::Server> {
+    crate::web::serve(state.clone(), listener, open_files)
+        .map_err(|error| Error::io("starting the HTTP server", "", error))
 }
 
 /// Splits the control group that systemd delegated, when the unit asks for limits of the daemon's own.

@@ -113,6 +113,12 @@ impl Clock {
         self.0.mono()
     }
 
+    /// A file's time as this clock counts. The kernel stamps files by its own wall clock, which is ours, unless the
+    /// process was given a faked one: then arrivals must not be told by another clock than everything else.
+    pub fn of_file(&self, stamped: Utc90k) -> Utc90k {
+        stamped + self.0.ahead_of_kernel_90k()
+    }
+
     /// Whether a time service (NTP, PTP, GPS) disciplines the wall clock, so that a jump of it may be believed.
     /// Setting the clock by hand ends this.
     pub fn synchronised(&self) -> bool {
@@ -130,6 +136,10 @@ trait Source: Send + Sync {
     fn wall(&self) -> Utc90k;
     fn mono(&self) -> Mono;
     fn synchronised(&self) -> bool;
+
+    fn ahead_of_kernel_90k(&self) -> i64 {
+        0
+    }
 }
 
 struct SystemSource;
@@ -147,6 +157,13 @@ impl Source for SystemSource {
     fn mono(&self) -> Mono {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         Mono(Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0)))
+    }
+
+    fn ahead_of_kernel_90k(&self) -> i64 {
+        let kernel = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+        let ahead = self.wall() - (Utc90k::from_seconds(kernel.tv_sec) + kernel.tv_nsec * 9 / 100_000);
+        // Less is the time between the two looks.
+        if ahead.abs() > TICKS_PER_SECOND { ahead } else { 0 }
     }
 
     fn synchronised(&self) -> bool {

@@ -12,6 +12,8 @@ use std::{
     sync::Arc,
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::{
     config::Bytes,
     error::{Error, Kind, Result},
@@ -50,6 +52,20 @@ fn read(get: impl Fn(&str) -> Option<String>, name: &str, parse: impl Fn(&str) -
         Some(number) => Ok(Some(number)),
         None => Err(Error::new(Kind::Invalid, format!("{text:?} must look like 512MiB or 200%")).at(name)),
     }
+}
+
+/// What the unit sets too: enough for 64 devices and thousands of viewers, whatever shell started the daemon.
+const OPEN_FILES_WISHED: u64 = 65_536;
+
+/// Raises the soft limit on open files, which shells set to 1024, as far as the hard one allows. Returns what holds now.
+pub fn raise_open_files() -> u64 {
+    let had = getrlimit(Resource::Nofile);
+    let wished = had.maximum.unwrap_or(u64::MAX).min(OPEN_FILES_WISHED);
+    let current = had.current.unwrap_or(u64::MAX);
+    if current < wished && setrlimit(Resource::Nofile, Rlimit { current: Some(wished), ..had }).is_ok() {
+        return wished;
+    }
+    current
 }
 
 /// Where children go. Cheap to clone; empty outside systemd.
@@ -128,6 +144,15 @@ fn open(file: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn open_files_are_raised_and_never_lowered() {
+        let before = getrlimit(Resource::Nofile);
+        let now = raise_open_files();
+        assert!(now >= before.current.unwrap_or(u64::MAX), "{now} {before:?}");
+        assert!(now >= before.maximum.unwrap_or(u64::MAX).min(OPEN_FILES_WISHED), "{now} {before:?}");
+        assert_eq!(raise_open_files(), now);
+    }
 
     #[test]
     fn limits_are_read_from_the_units_environment() {

@@ -80,6 +80,12 @@ fn a_panic_in_any_actor_is_a_restart_of_that_one() {
         let before = generation(&daemon, actor);
         inject(&daemon, actor, &json!("panic"));
         until(&format!("{actor} is restarted"), 10, || generation(&daemon, actor) > before);
+        let all = actors(&daemon);
+        let told = all.iter().find(|told| told["name"] == **actor).unwrap();
+        assert!(told["restarts"].as_u64() > Some(0), "{told}");
+        // The stages of a device go with it: theirs is the last exit of their own.
+        assert_eq!(told["last_exit"]["kind"], "panic", "{told}");
+        assert!(told["last_exit"]["at"].as_str().is_some(), "{told}");
     }
     assert_nobody_noticed(daemon, kept, &ffmpegs);
 }
@@ -103,11 +109,27 @@ fn a_hang_replaces_the_device_tree() {
     let _turn = Turn::wait();
     let (daemon, kept) = recording();
     let ffmpegs = daemon.children();
-    for stage in names(&daemon, "device/sick/") {
+    for stage in names(&daemon, "device/sick") {
         let before = generation(&daemon, "device/sick");
         // Far longer than the 5 s after which silence is a hang; the thread wakes up to find itself replaced.
         inject(&daemon, &stage, &json!({ "hang": { "ms": 12_000 } }));
         until(&format!("{stage} hangs, the tree is replaced"), 20, || generation(&daemon, "device/sick") > before);
+    }
+    assert_nobody_noticed(daemon, kept, &ffmpegs);
+}
+
+/// Recording does not depend on them; they are replaced like the others.
+#[test]
+fn a_hang_of_an_actor_beside_the_devices_disturbs_nobody() {
+    let _turn = Turn::wait();
+    let (daemon, kept) = recording();
+    let ffmpegs = daemon.children();
+    let singletons: Vec<_> = names(&daemon, "").into_iter().filter(|name| !name.starts_with("device/")).collect();
+    assert!(singletons.len() >= 3, "{singletons:?}");
+    for name in singletons {
+        let before = generation(&daemon, &name);
+        inject(&daemon, &name, &json!({ "hang": { "ms": 12_000 } }));
+        until(&format!("{name} hangs and is replaced"), 20, || generation(&daemon, &name) > before);
     }
     assert_nobody_noticed(daemon, kept, &ffmpegs);
 }

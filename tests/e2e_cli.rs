@@ -12,6 +12,7 @@ use std::{
 };
 
 use common::{Setup, TestDaemon, Turn, clip, daemon::finished, skip, until};
+use rustix::process::Signal;
 
 fn copied_clip() -> String {
     format!("quality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}", clip())
@@ -35,12 +36,15 @@ fn the_doctor_asks_the_daemon_and_else_judges_the_host() {
     let said = check(daemon.setup.command(&["doctor"]), 0, &["ok   daemon", "ok   recorder cam", "ok   ffmpeg"]);
     assert!(!said.contains("FAIL"), "{said}");
     check(daemon.setup.command(&["hot", "status"]), 0, &["tmpfs", "cam:", "segments"]);
+    // A mistyped name must not read as an archive without damage.
+    check(daemon.setup.command(&["archive", "verify", "cma"]), 1, &["no device cma"]);
     let socket = daemon.setup.hot.hot().join("control.sock");
     assert!(socket.exists());
     daemon.stop();
     assert!(!socket.exists(), "an orderly stop leaves no socket");
     check(daemon.setup.command(&["doctor"]), 1, &["FAIL daemon", "ok   hot", "ok   archive"]);
     check(daemon.setup.command(&["hot", "status"]), 0, &["no daemon runs"]);
+    check(daemon.setup.command(&["archive", "list", "cma"]), 1, &["no device cma"]);
 }
 
 #[test]
@@ -69,6 +73,56 @@ fn damage_is_found_and_mended_while_recording_goes_on() {
     }
     assert_eq!(daemon.lost_seconds("cam"), 0.0);
     daemon.stop();
+}
+
+/// Reloading comes later; until then the signal is answered in the log and costs nothing.
+#[test]
+fn a_hangup_changes_nothing_and_a_disabled_camera_does_not_record() {
+    let _turn = Turn::wait();
+    let setup = Setup::new().camera("cam", &copied_clip());
+    let mut daemon = TestDaemon::start(setup.camera("off", &format!("enabled = false\n{}", copied_clip())));
+    until("it records", 30, || daemon.committed_seconds("cam") > 2.0);
+    let ffmpegs = daemon.children();
+    assert_eq!(ffmpegs.len(), 1, "{ffmpegs:?}");
+    daemon.signal(Signal::HUP);
+    until("the signal is answered", 5, || daemon.log().contains("settings are read at start only"));
+    let before = daemon.committed_seconds("cam");
+    until("it records on", 20, || daemon.committed_seconds("cam") > before + 2.0);
+    assert_eq!(daemon.children(), ffmpegs);
+    assert_eq!(daemon.device_status("off"), "disabled");
+    assert!(daemon.chunks("off").is_empty());
+    assert_eq!(daemon.get("/api/host/health").status, 200, "{}", daemon.get("/api/host/health").text());
+    assert_eq!(daemon.stop().0.code(), Some(0));
+}
+
+/// A chunk knows whose it is: one that was copied into another device's folder is set aside, not adopted.
+#[test]
+fn a_foreign_chunk_is_named_and_set_aside() {
+    let _turn = Turn::wait();
+    let setup = Setup::new().camera("cam", &copied_clip()).camera("other", &copied_clip());
+    let mut daemon = TestDaemon::start(setup);
+    until("both have a chunk", 60, || ["cam", "other"].iter().all(|device| !daemon.ring(device).is_empty()));
+    let own = daemon.ring("cam").remove(0);
+    let name = own.file_name().unwrap().to_str().unwrap().replace(".mp4", "-9.mp4");
+    let foreign = own.with_file_name(&name);
+    fs::copy(&daemon.ring("other")[0], &foreign).unwrap();
+    let named = ["1 of", &name, "belongs to device other"];
+    check(daemon.setup.command(&["archive", "verify", "cam"]), 1, &named);
+    check(daemon.setup.command(&["archive", "repair", "cam"]), 0, &["1 of", "set aside"]);
+    assert!(!foreign.exists());
+    check(daemon.setup.command(&["archive", "verify"]), 0, &["0 of"]);
+    let manifest = daemon.json("/host/stream/cam/segments/archive_manifest.json");
+    assert!(!manifest.to_string().contains(&name), "{manifest}");
+    // The same between two daemons, in the folder of open chunks.
+    daemon.kill();
+    let temp = daemon.setup.root().join("cam/segments/temp");
+    let strange = temp.join("1700000000000-0.mp4");
+    fs::copy(&daemon.ring("other")[0], &strange).unwrap();
+    check(daemon.setup.command(&["archive", "verify", "cam"]), 1, &["belongs to device other"]);
+    daemon.start_again();
+    until("it is set aside at the start", 20, || !strange.exists());
+    until("recording goes on", 20, || daemon.committed_seconds("cam") > 0.0);
+    assert_eq!(daemon.lost_seconds("cam"), 0.0);
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! Clips of a running daemon: every picture that was captured in the span, over seams and gaps, up to now, in any ranges.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
 mod common;
 
 use std::path::PathBuf;
 
-use common::{Dice, Keeper, Setup, TestDaemon, Turn, clip, daemon::is_alive, http::Response, media, until};
+use common::{
+    Dice, Keeper, Setup, TestDaemon, Turn, browser::Browser, clip, daemon::is_alive, http::Response, media, skip, until,
+};
 use rustix::process::{Signal, kill_process};
+use serde_json::json;
 
 /// Follows the redirect to the explicit end; returns where it led, and the reply.
 #[track_caller]
@@ -99,6 +102,8 @@ fn clips_hold_what_was_captured_over_seams_and_gaps_up_to_now() {
     assert_eq!(media::codecs(&save(&daemon, "sound.m4a", &sound)), ["aac"]);
     assert!(daemon.get(&format!("{address}&explain=1")).text().contains(".mp4 at "));
 
+    plays_in_a_browser(&daemon, &address, media::duration_seconds(&whole_file));
+
     daemon.stop();
     let runs = kept.finish("clip");
     assert_eq!(runs.len(), 2, "FFmpeg was killed once");
@@ -110,4 +115,29 @@ fn clips_hold_what_was_captured_over_seams_and_gaps_up_to_now() {
     }
     assert!(found.len() <= captured.len() && found.len() > 24 * 15, "{} of {}", found.len(), captured.len());
     media::assert_same(&found, &captured[..found.len()], "pictures of the clip, pictures captured");
+}
+
+/// A bare `<video>` on the clip: the picture, its length, seeks on and off key frames and over the seam and the gap.
+fn plays_in_a_browser(daemon: &TestDaemon, address: &str, seconds: f64) {
+    let program = match Browser::missing() {
+        Ok(program) => program,
+        Err(why) => return skip("clips in a browser", &why),
+    };
+    let mut browser = Browser::start(&program, &format!("http://{}/", daemon.address()));
+    browser.ask("open", json!({}));
+    let seeks = [9.0, 3.37, seconds - 4.0];
+    let played = browser.ask("file", json!({"url": address, "seeks": seeks}));
+    println!("clip in Chromium: {played}");
+    assert_eq!(played["width"], 640, "{played}");
+    assert!((played["duration"].as_f64().unwrap() - seconds).abs() < 0.05, "{played}");
+    for sought in played["sought"].as_array().unwrap() {
+        assert!(sought["ended"] == true || sought["frames"].as_u64() >= Some(60), "{played}");
+    }
+    assert_eq!(played["stalls"], 0, "{played}");
+    // From inside a GOP: what precedes the first picture is not shown, so the length is that of the span.
+    let from: jiff::Timestamp = oldest(daemon).parse().unwrap();
+    let (_, end) = address.split_once("&end=").unwrap();
+    let cut = format!("/api/host/clip/clip.mp4?start={}&end={end}", from + jiff::SignedDuration::from_millis(2610));
+    let played = browser.ask("file", json!({"url": cut, "seeks": [0.0, 5.0]}));
+    assert!((played["duration"].as_f64().unwrap() - (seconds - 2.61)).abs() < 0.1, "{played}");
 }

@@ -12,8 +12,12 @@ const DEVICE: &str = "clip";
 
 /// A daemon that records the clip onto a disk of its own, past its first commit.
 fn recording_on(disk: LoopDisk) -> (TestDaemon, Keeper) {
+    recording(Setup::new().on(disk))
+}
+
+fn recording(setup: Setup) -> (TestDaemon, Keeper) {
     let camera = format!("quality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}", clip());
-    let setup = Setup::new().on(disk).camera(DEVICE, &camera);
+    let setup = setup.camera(DEVICE, &camera);
     let kept = Keeper::start(&setup.hot, &[DEVICE]);
     let daemon = TestDaemon::start(setup);
     until("it records", 30, || daemon.committed_seconds(DEVICE) >= 3.0);
@@ -65,7 +69,58 @@ fn a_stalled_disk_is_waited_for_in_ram() {
     assert_eq!(daemon.get("/api/host/state").status, 200);
     assert_eq!(daemon.get(&format!("/host/stream/{DEVICE}/segments/output.m3u8")).status, 200);
     disk(&daemon).thaw();
+    assert!(lines_about(&daemon, "hot").is_empty(), "RAM sufficed, nothing is to be said: {}", daemon.log());
     assert_nothing_lost(daemon, kept);
+}
+
+/// Log lines from the warning level on that contain `word`.
+fn lines_about(daemon: &TestDaemon, word: &str) -> Vec<String> {
+    let log = daemon.log();
+    let loud = |line: &&str| ["warning", "error"].iter().any(|level| line.contains(&format!("\"level\":\"{level}\"")));
+    log.lines().filter(loud).filter(|line| line.contains(word)).map(str::to_owned).collect()
+}
+
+/// When RAM does not suffice the oldest goes, each lost second is counted, and one line says that it begins.
+#[test]
+fn a_disk_that_stalls_for_too_long_costs_the_oldest_seconds_and_they_are_counted() {
+    /// Of the clip.
+    const FRAMES_PER_SECOND: f64 = 24.0;
+    let _turn = Turn::wait();
+    let Some(disk_of_own) = loop_disk("a_disk_that_stalls_for_too_long", 256) else { return };
+    // The least that is allowed: about forty seconds of the clip beside its pictures.
+    let setup = Setup::new().on(disk_of_own).set("hot.device_bytes", "4MiB");
+    let (mut daemon, mut kept) = recording(setup.set("hot.captures", 3).set("hot.thumbnails", 3));
+    disk(&daemon).freeze();
+    until("hot overflows", 150, || daemon.lost_seconds(DEVICE) >= 4.0);
+    disk(&daemon).thaw();
+    let before = daemon.committed_seconds(DEVICE);
+    until("it commits again", 30, || daemon.committed_seconds(DEVICE) > before + 8.0);
+    let lost = daemon.lost_seconds(DEVICE);
+    let (status, _) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{}", daemon.log());
+    let said = lines_about(&daemon, "\"msg\":\"hot is full");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(daemon.log().contains("hot has room again"), "{}", daemon.log());
+
+    let runs = kept.finish(DEVICE);
+    assert_eq!(runs.len(), 1, "FFmpeg ran through");
+    let joined = daemon.setup.folder().join("joined.ts");
+    media::join_segments(&runs[0], &joined);
+    let captured = media::frame_hashes(&joined);
+    let recorded: Vec<_> = daemon.chunks(DEVICE).iter().flat_map(|chunk| media::frame_hashes(chunk)).collect();
+    let missing = (captured.len() - recorded.len()) as f64 / FRAMES_PER_SECOND;
+    // The last picture's length is a guess of a hundredth.
+    assert!((missing - lost).abs() < 0.05 * lost / 4.0, "{missing} s are missing, {lost} s were counted");
+    let rest = missing_in_order(&captured, &recorded);
+    assert_eq!(rest.len(), captured.len() - recorded.len(), "what is there is in order, once");
+}
+
+/// What of `all` is not in `some`, which must be in the same order.
+fn missing_in_order<'a>(all: &'a [String], some: &[String]) -> Vec<&'a String> {
+    let mut some = some.iter().peekable();
+    let missing = all.iter().filter(|frame| some.next_if(|next| next == frame).is_none()).collect();
+    assert_eq!(some.next(), None, "a frame that nobody captured here");
+    missing
 }
 
 #[test]

@@ -4,12 +4,18 @@
 
 mod common;
 
-use std::{fs, net::TcpListener, process::Command};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    process::Command,
+    time::Duration,
+};
 
 use common::{
     Setup, TestDaemon,
     daemon::{capstan, finished, free_address},
-    until,
+    http, until,
 };
 
 /// Bad usage, a bad configuration: they do not mend themselves, so systemd does not try again.
@@ -103,10 +109,62 @@ fn one_daemon_per_root_and_per_port() {
     assert_refused(second.command(&["serve"]), &[1, CONFIGURATION], &[root.to_str().unwrap(), &holder]);
     assert_eq!(daemon.get("/healthz").status, 200, "the first one is not disturbed");
 
+    let second = Setup::new()
+        .set("storage.hot", daemon.setup.hot.hot().to_str().unwrap())
+        .set("server.listen", free_address().to_string())
+        .camera("cam", PATTERN);
+    assert_refused(second.command(&["serve"]), &[1], &[daemon.setup.hot.hot().to_str().unwrap(), "storage.hot"]);
+    assert!(!second.root().join("cam").exists(), "the second did not begin to record");
+
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let setup = Setup::new().set("server.listen", address.as_str()).camera("cam", PATTERN);
     assert_refused(setup.command(&["serve"]), &[1, CONFIGURATION], &[&address]);
+}
+
+/// A shell allows 1024 open files; viewers must not take those that FFmpeg and the chunks need.
+#[test]
+fn a_crowd_of_connections_does_not_stop_the_recording() {
+    let _turn = common::Turn::wait();
+    let mut daemon = TestDaemon::start(Setup::new().open_files(300).camera("cam", PATTERN));
+    until("it records", 30, || daemon.committed_seconds("cam") > 2.0);
+    let mut crowd = Vec::new();
+    for _ in 0..400 {
+        // Once all that are served and the kernel's queue are full, the next has to wait.
+        let Ok(mut viewer) = TcpStream::connect_timeout(&daemon.address(), Duration::from_secs(1)) else { break };
+        viewer.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        crowd.push(viewer);
+    }
+    // Nobody else is served meanwhile, so the files tell.
+    let sealed = daemon.ring("cam").len();
+    until("two more chunks are sealed", 60, || daemon.ring("cam").len() > sealed + 1);
+    crowd.clear();
+    until("the next viewer is served", 20, || {
+        http::request(daemon.address(), "GET", "/healthz", &[]).is_ok_and(|reply| reply.status == 200)
+    });
+    assert_eq!(daemon.lost_seconds("cam"), 0.0);
+    assert_eq!(daemon.metric("capstan_commit_failures_total", &[("device", "cam")]), Some(0.0));
+    assert_eq!(daemon.metric("capstan_ffmpeg_restarts_total", &[("device", "cam")]), Some(0.0));
+    daemon.stop();
+    assert!(!daemon.log().contains("Too many open files"), "{}", daemon.log());
+}
+
+/// What speaks no HTTP is told so, and is no news for the journal.
+#[test]
+fn nonsense_over_http_is_answered_and_not_logged() {
+    let mut daemon = TestDaemon::start(Setup::new().camera("cam", PATTERN));
+    for nonsense in [&b"\x16\x03\x01\x02\0\x01\0"[..], b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", &[b'a'; 300_000]] {
+        let mut stream = TcpStream::connect(daemon.address()).unwrap();
+        // The answer may come, and the connection end, before all of it is sent.
+        let _ = stream.write_all(nonsense);
+        let mut start = [0; 10];
+        if stream.read_exact(&mut start).is_ok() {
+            assert_eq!(&start, b"HTTP/1.1 4");
+        }
+    }
+    assert_eq!(daemon.get("/healthz").status, 200);
+    daemon.stop();
+    assert!(!daemon.log().contains("stream error"), "{}", daemon.log());
 }
 
 /// A source that cannot work is told in the state, and its neighbour records on.

@@ -26,7 +26,7 @@ use crate::{
         epoch::EpochSource,
         merger_actor::{CommitNow, MergerParts, SegmentArrived},
     },
-    playback::TableCache,
+    playback::{ClipCache, TableCache},
     storage::{DeviceIndex, HotDevice, HotLayout, HotLimits, Retention, Volume, inventory},
     supervisor::{ChildSpec, Load, LoadActor, Slot, Supervisor},
     web::{DeviceStatus, HotCache, Stills, WebDevice, WebState, facts, reader::Readers},
@@ -172,6 +172,7 @@ impl Host {
             hot_cache: HotCache::default(),
             stills: Stills::new(self.spawner.clone()),
             tables: TableCache::default(),
+            clips: ClipCache::default(),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
-use slog::{Logger, error, info, o};
+use slog::{Logger, error, info};
 
 use super::budget::{Spell, Tidings};
 use crate::{
@@ -30,8 +30,8 @@ pub struct ArchiverActor {
 }
 
 impl ArchiverActor {
-    pub fn new(hot: Arc<HotDevice>, clock: Clock, log: &Logger) -> Self {
-        let log = log.new(o!("device" => hot.id().to_string()));
+    /// `log` is the device's own.
+    pub fn new(hot: Arc<HotDevice>, clock: Clock, log: Logger) -> Self {
         Self { hot, clock, log, spell: Spell::default(), swept: None }
     }
 
@@ -79,7 +79,7 @@ impl Handler<Arrived> for ArchiverActor {
 
 #[cfg(test)]
 mod tests {
-    use slog::Discard;
+    use slog::{Discard, o};
 
     use super::*;
     use crate::{
@@ -105,7 +105,7 @@ mod tests {
         hot.prepare().unwrap();
         let system = actix::System::new();
         system.block_on(async {
-            let actor = ArchiverActor::new(hot.clone(), clock.clone(), &Logger::root(Discard, o!())).start();
+            let actor = ArchiverActor::new(hot.clone(), clock.clone(), Logger::root(Discard, o!())).start();
             for number in 0..10 {
                 let key = SegmentKey { epoch: Epoch(1), number };
                 std::fs::write(hot.segment_path(key), [0; 100]).unwrap();

@@ -17,7 +17,6 @@ use crate::{
     ids::DeviceId,
     storage::{
         HotDevice,
-        hot::modified,
         layout::{HotKind, HotLayout, parse_hot_name},
     },
 };
@@ -148,10 +147,10 @@ impl Inner {
         let Ok(stat) = std::fs::metadata(layout.file(hot.id(), kind, key)) else { return };
         match kind {
             HotKind::Segment => {
-                hot.segment_arrived(key, stat.len(), modified(&stat));
+                hot.segment_arrived(key, stat.len(), hot.arrived(&stat));
                 wake();
             }
-            HotKind::Picture(picture) => hot.picture_arrived(picture, key, stat.len(), modified(&stat)),
+            HotKind::Picture(picture) => hot.picture_arrived(picture, key, stat.len(), hot.arrived(&stat)),
         }
     }
 

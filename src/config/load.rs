@@ -5,9 +5,9 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Settings, Source};
+use super::{Settings, Source, redact};
 
 /// One thing wrong with the settings: where, what was there, which rule it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ fn read(
     }
     let settings: Settings = serde_path_to_error::deserialize(&tree).map_err(|error| {
         let path = error.path().to_string();
-        let found = lookup(&tree, &path).map(|value| value.to_string());
+        let found = lookup(&tree, &path).map(|value| without_passwords(value).to_string());
         let rule = error.inner().to_string();
         vec![Problem { path: if path == "." { origin.to_owned() } else { path }, value: found, rule }]
     })?;
@@ -100,7 +100,9 @@ fn flatten_sources(tree: &mut Value) {
 /// looked up in `PATH`.
 fn anchor_paths(tree: &mut Value, folder: &Path) {
     let anchor = |value: &mut Value| {
-        if let Some(path) = value.as_str().map(Path::new).filter(|path| path.is_relative()) {
+        // An empty path is no place beside the file: it stays empty and is refused.
+        let relative = value.as_str().filter(|text| !text.is_empty()).map(Path::new).filter(|path| path.is_relative());
+        if let Some(path) = relative {
             *value = Value::from(lexical(&folder.join(path)).display().to_string());
         }
     };
@@ -139,6 +141,18 @@ fn lexical(path: &Path) -> PathBuf {
         }
     }
     out
+}
+
+/// Messages are logged and passed on: they show addresses, never what opens them.
+fn without_passwords(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::from(redact(text)),
+        Value::Array(items) => items.iter().map(without_passwords).collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| (key.clone(), without_passwords(value))).collect::<Map<_, _>>().into()
+        }
+        other => other.clone(),
+    }
 }
 
 /// The value at `camera[1].source.url`; None where the path leaves the tree (a missing key).
@@ -197,6 +211,12 @@ mod tests {
         check("[archive]\nchunk_seconds = 7", &["archive.chunk_seconds", "7", "divide"]);
         check("[archive]\nwindow_hours = 25", &["archive.window_hours", "25", "24"]);
         check("[server]\nlisten = \"0.0.0.0:80\"", &["server.listen", "0.0.0.0:80", "auth.enabled"]);
+        check("[storage]\nroot = \"\"", &["storage.root", "absolute"]);
+        check("[storage]\nroot = \"/a/../b\"", &["storage.root", "/a/../b", ".."]);
+        check("[storage]\nhot = \"/a/\\u0000b\"", &["storage.hot", "absolute"]);
+        check("[server]\nkeep_alive_seconds = 9223372036854775807", &["server.keep_alive_seconds", "3600"]);
+        check("[capture]\nthumbnail_size = \"4000x16\"", &["capture.thumbnail_size", "\"4000x16\"", "1920x1080"]);
+        check("[hot]\ndevice_bytes = \"1MiB\"", &["hot.device_bytes", "\"1MiB\"", "4MiB"]);
         check("[storage]\nhot = \"/run/%d\"", &["storage.hot", "%d", "FFmpeg"]);
         check("[hot]\ndevice_bytes = \"much\"", &["hot.device_bytes", "much"]);
         check("not toml at all", &["settings"]);
@@ -208,6 +228,31 @@ mod tests {
         check(&camera("a", "{ kind = \"http\", url = \"concat:a|b\" }"), &["camera[0].source.url", "http://"]);
         check(&camera("a", "{ kind = \"rtsp\" }"), &["camera[0].source", "url"]);
         check(&camera("a", "{ kind = \"rtsp\", url = \"rtsp://x\", extra = 1 }"), &["camera[0].source", "extra"]);
+    }
+
+    #[test]
+    fn problems_keep_passwords_to_themselves() {
+        for source in [
+            "{ kind = \"rtsp\", url = \"rtsp://me:secret@h/p\", transprt = \"tcp\" }",
+            "{ kind = \"rtsp\", url = [\"rtsp://me:secret@h/p\"] }",
+            "{ kind = \"rtsp\", url = \"rtps://me:secret@h/p\" }",
+        ] {
+            let message = refused(&format!("[[camera]]\nid = \"a\"\nsource = {source}\n"));
+            assert!(message.contains("camera[0].source") && message.contains("***@h/p"), "{message}");
+            assert!(!message.contains("secret"), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_empty_path_is_not_the_folder_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("capstan.toml");
+        std::fs::write(&file, "[storage]\nroot = \"\"\nhot = \"hot\"\n").unwrap();
+        let problems = load(Some(&file)).expect_err("no root");
+        assert_eq!(
+            problems.first().map(ToString::to_string).unwrap(),
+            "storage.root = \"\": must be an absolute path without '..'"
+        );
     }
 
     #[test]

@@ -194,7 +194,8 @@ impl Default for Auth {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Open HTTP connections per worker; more wait in the kernel's backlog.
+    /// Open HTTP connections per worker; more wait in the kernel's backlog. Fewer where the process may not open that
+    /// many files.
     pub connections_per_worker: usize,
     /// Largest request body.
     pub body_bytes: Bytes,

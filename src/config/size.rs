@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A number of bytes: `"200MiB"`, `"1.5GiB"`, `"64kB"` or a plain integer. KiB/MiB/GiB/TiB are powers of 1024,
 /// kB/MB/GB/TB powers of 1000.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
 const UNITS: [(&str, u64); 9] = [
@@ -52,6 +52,13 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// As it is written in the settings: messages about them show it.
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
 impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -81,7 +88,7 @@ impl<'de> Deserialize<'de> for Bytes {
 }
 
 /// Pixels: `"320x180"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PictureSize {
     pub width: u16,
     pub height: u16,
@@ -102,6 +109,13 @@ impl FromStr for PictureSize {
 impl fmt::Display for PictureSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+/// As it is written in the settings: messages about them show it.
+impl fmt::Debug for PictureSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
     }
 }
 

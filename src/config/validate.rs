@@ -26,14 +26,20 @@ impl Settings {
         let server = &self.server;
         out.check(server.workers <= 64, "server.workers", &server.workers, "must be 0 (automatic) to 64");
         out.check(
+            server.keep_alive_seconds <= 3600,
+            "server.keep_alive_seconds",
+            &server.keep_alive_seconds,
+            "must be 0 (a connection a request) to 3600",
+        );
+        out.check(
             !self.auth.enabled || server.listen.ip().is_loopback(),
             "server.listen",
             &server.listen,
             "access control has not landed yet: listen on 127.0.0.1, or set auth.enabled = false to open it to everyone",
         );
         let storage = &self.storage;
-        out.check(storage.root.is_absolute(), "storage.root", &storage.root, "must be an absolute path");
-        out.check(storage.hot.is_absolute(), "storage.hot", &storage.hot, "must be an absolute path");
+        out.check(is_place(&storage.root), "storage.root", &storage.root, "must be an absolute path without '..'");
+        out.check(is_place(&storage.hot), "storage.hot", &storage.hot, "must be an absolute path without '..'");
         out.check(
             !storage.hot.starts_with(&storage.root) && !storage.root.starts_with(&storage.hot),
             "storage.hot",
@@ -57,6 +63,13 @@ impl Settings {
         {
             out.check((0.0..=30.0).contains(&fps), path, &fps, "must be 0 to 30 pictures per second");
         }
+        let size = capture.thumbnail_size;
+        out.check(
+            size.width <= 1920 && size.height <= 1080,
+            "capture.thumbnail_size",
+            &size,
+            "must be at most 1920x1080",
+        );
         let limits = &self.limits;
         out.check(
             (1..=100_000).contains(&limits.connections_per_worker),
@@ -199,7 +212,7 @@ fn test_rules(test: &TestSource, at: &str, out: &mut Problems) {
 }
 
 fn path_rules(path: &Path, at: &str, source_dirs: &[PathBuf], out: &mut Problems) {
-    out.check(path.is_absolute() && is_plain(path), at, &path, "must be an absolute path without '..'");
+    out.check(is_place(path), at, &path, "must be an absolute path without '..'");
     let inside = source_dirs.is_empty() || source_dirs.iter().any(|dir| path.starts_with(dir));
     out.check(inside, at, &path, "must lie below one of storage.source_dirs");
 }
@@ -226,6 +239,10 @@ pub fn redact(url: &str) -> String {
         Some(at) => format!("{scheme}://***@{}", &rest[at + 1..]),
         None => url.to_owned(),
     }
+}
+
+fn is_place(path: &Path) -> bool {
+    path.is_absolute() && is_plain(path)
 }
 
 fn is_plain(path: &Path) -> bool {

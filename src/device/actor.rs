@@ -146,7 +146,7 @@ fn ffmpeg_spec(device: &Arc<Device>) -> ChildSpec<FfmpegActor> {
 fn archiver_spec(device: &Arc<Device>) -> ChildSpec<ArchiverActor> {
     let device = device.clone();
     ChildSpec::new("archiver", &device.archiver.clone(), move |_| {
-        ArchiverActor::new(device.hot.clone(), device.clock.clone(), &device.log)
+        ArchiverActor::new(device.hot.clone(), device.clock.clone(), device.log.clone())
     })
 }
 

@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use serde::Serialize;
 use slog::{Logger, error, info, warn};
 
-use super::plan::{ChunkView, Deletion, Wanted, Why, plan};
+use super::plan::{ChunkView, Deletion, Wanted, Why, age_90k, plan};
 use crate::{
     clock::{Clock, Mono, TICKS_PER_SECOND},
     config::Settings,
@@ -321,10 +321,10 @@ impl Cleaner {
                     known_for: age + mono.since(since),
                 });
             }
-            let oldest = chunks
-                .first()
-                .map_or(0.0, |chunk| (moment.for_ages() - chunk.start).max(0) as f64 / TICKS_PER_SECOND as f64);
-            device.metrics.oldest_chunk_age_seconds.set(oldest);
+            // By the age that deletion goes by: a label from 1970, or a clock that was set ahead, is no backlog.
+            let of_device = views.iter().filter(|view| view.device == number);
+            let oldest = of_device.map(|view| age_90k(view, moment).max(0) + (view.end - view.start)).max();
+            device.metrics.oldest_chunk_age_seconds.set(oldest.unwrap_or(0) as f64 / TICKS_PER_SECOND as f64);
         }
         *memory = known;
         views

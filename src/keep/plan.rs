@@ -95,7 +95,7 @@ fn in_current_hour(chunk: &ChunkView, now: Utc90k) -> bool {
 }
 
 /// The least age that any clock vouches for. The label of footage from an unset clock says nothing.
-fn age_90k(chunk: &ChunkView, moment: Moment) -> i64 {
+pub(super) fn age_90k(chunk: &ChunkView, moment: Moment) -> i64 {
     let known = ticks_90k(chunk.known_for);
     if chunk.end >= PLAUSIBLE { known.min(moment.for_ages() - chunk.end) } else { known }
 }

@@ -65,6 +65,8 @@ pub(super) struct Core {
     pub spent: HashMap<ChunkKey, u64>,
     /// Sealed, and not in the ring yet.
     pub sealed: Vec<SealedChunk>,
+    /// Streams of the last segment that could not be recorded, by name.
+    pub skipped: Vec<String>,
     /// `temp` was looked through.
     pub recovered: bool,
     /// [`crate::storage::Volume::mounts`] as it was when the files were opened.
@@ -78,6 +80,7 @@ impl Core {
             timeline: Timeline::new(chunk_seconds),
             spent: HashMap::new(),
             sealed: Vec::new(),
+            skipped: Vec::new(),
             recovered: false,
             mounts: 0,
         }

@@ -4,6 +4,8 @@
 
 use std::{panic::catch_unwind, sync::Arc};
 
+use rustix::io::Errno;
+
 use crate::{
     clock::Utc90k,
     error::{Error, Kind, Result},
@@ -140,7 +142,7 @@ impl Batch<'_> {
         let segments = std::mem::take(&mut self.taken.segments);
         let newest = segments.last().map(|segment| segment.key);
         for (i, segment) in segments.iter().enumerate() {
-            let Some(input) = self.read(segment, segments.get(i..).unwrap_or_default()) else { continue };
+            let Some(input) = self.read(segment, segments.get(i..).unwrap_or_default())? else { continue };
             let (index, volume, device) = (&self.parts.index, &self.parts.volume, &self.parts.device);
             let is_taken = |start_ms| {
                 let key = ChunkKey { start_ms, generation: 0 };
@@ -168,16 +170,20 @@ impl Batch<'_> {
     }
 
     /// A segment's bytes, demuxed; None when they cannot be recorded.
-    fn read(&mut self, segment: &HotSegment, from_here: &[HotSegment]) -> Option<Input> {
+    fn read(&mut self, segment: &HotSegment, from_here: &[HotSegment]) -> Result<Option<Input>> {
         let key = segment.key;
         let name = || format!("{}/{}", key.epoch, key.number);
         let bytes = match std::fs::read(self.parts.hot.segment_path(key)) {
             Ok(bytes) => bytes,
+            // The file is there and we are at fault: it waits for the next job.
+            Err(error) if is_shortage(&error) => {
+                return Err(Error::io("reading a segment", self.parts.hot.segment_path(key), error));
+            }
             Err(error) => {
                 // Hot tells whether it was shed or taken away by somebody else.
                 slog::debug!(self.parts.log, "segment vanished"; "segment" => name(), "error" => %error);
                 self.taken.lost(key, LossReason::vanished);
-                return None;
+                return Ok(None);
             }
         };
         let near_90k = self.core.timeline.near_90k(key);
@@ -187,14 +193,27 @@ impl Batch<'_> {
         match demuxed {
             Ok(segment_data) => {
                 self.parts.metrics.segment_faults.inc_by(segment_data.faults.total());
+                self.tell_skipped(&name(), &segment_data.skipped);
                 let lead_90k = lead_90k(from_here);
-                Some(Input { key, arrived: segment.arrived, lead_90k, segment: segment_data })
+                Ok(Some(Input { key, arrived: segment.arrived, lead_90k, segment: segment_data }))
             }
             Err(error) => {
                 slog::warn!(self.parts.log, "segment skipped"; "segment" => name(), "why" => error);
                 self.taken.lost(key, LossReason::corrupt);
-                None
+                Ok(None)
             }
+        }
+    }
+
+    /// Streams that cannot be recorded beside one that can: named when that changes, counted in every segment.
+    fn tell_skipped(&mut self, segment: &str, skipped: &[String]) {
+        self.parts.metrics.segment_faults.inc_by(skipped.len() as u64);
+        if self.core.skipped == skipped {
+            return;
+        }
+        self.core.skipped = skipped.to_vec();
+        if !skipped.is_empty() {
+            slog::warn!(self.parts.log, "streams are left out"; "segment" => segment, "streams" => skipped.join(", "));
         }
     }
 
@@ -295,6 +314,12 @@ impl Batch<'_> {
     }
 }
 
+/// Of descriptors or memory, for a moment.
+fn is_shortage(error: &std::io::Error) -> bool {
+    let number = error.raw_os_error().map(Errno::from_raw_os_error);
+    number.is_some_and(|number| [Errno::MFILE, Errno::NFILE, Errno::NOMEM].contains(&number))
+}
+
 fn track_run<'a>(run: &'a PlannedRun, es: &'a [u8]) -> TrackRun<'a> {
     TrackRun { base: run.base, samples: &run.samples, es }
 }
@@ -336,4 +361,22 @@ pub(super) fn boxed(
             let _ = reply.send(done);
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_shortage_is_not_a_lost_segment() {
+        let check = |number: Errno, expected| assert_eq!(is_shortage(&io::Error::from(number)), expected, "{number}");
+        check(Errno::MFILE, true);
+        check(Errno::NFILE, true);
+        check(Errno::NOMEM, true);
+        check(Errno::NOENT, false);
+        check(Errno::IO, false);
+        assert!(!is_shortage(&io::ErrorKind::UnexpectedEof.into()));
+    }
 }

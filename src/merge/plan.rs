@@ -14,6 +14,9 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// Hot is committed early from a quarter of its quota on: three quarters are left to sit out a stalled disk.
 const PRESSURE_DIVISOR: u64 = 4;
+/// How long footage waits for a clock that was never set. Routers need two to three minutes after a power failure, and
+/// without them there is no time; but a host that is always offline must not lose more than a commit's worth for ever.
+const UNSET_WAIT: Duration = Duration::from_secs(180);
 /// A run's first segment comes late (probing, buffering); by the eighth one has come with the usual delay.
 const LEAD_SEGMENTS: usize = 8;
 
@@ -53,6 +56,7 @@ pub struct Rhythm {
     period: Duration,
     phase: Duration,
     beat: u64,
+    began: Mono,
     failures: u32,
     retry_at: Option<Mono>,
 }
@@ -65,7 +69,7 @@ impl Rhythm {
         let (index, count) = (stagger.0 as u128, stagger.1.max(1) as u128);
         let phase = period.as_nanos() * (index % count) / count;
         let phase = Duration::from_nanos(u64::try_from(phase).unwrap_or(0));
-        let mut rhythm = Self { period, phase, beat: 0, failures: 0, retry_at: None };
+        let mut rhythm = Self { period, phase, beat: 0, began: now, failures: 0, retry_at: None };
         rhythm.beat = rhythm.beat_of(now);
         rhythm
     }
@@ -85,9 +89,10 @@ impl Rhythm {
         if now.waiting > 0 && now.waiting_bytes.saturating_mul(PRESSURE_DIVISOR) >= now.quota_bytes {
             return Some(Due::Pressure);
         }
-        // A board without a battery starts in 1970: while there is room, wait until the clock is set and the footage
-        // gets its true time.
-        if !passed || is_unset(now.wall) {
+        // A board without a battery starts in 1970: while there is room, wait a little until the clock is set and the
+        // footage gets its true time.
+        let waits_for_clock = is_unset(now.wall) && now.mono.since(self.began) < UNSET_WAIT;
+        if !passed || waits_for_clock {
             return None;
         }
         if now.waiting > 0 {
@@ -178,11 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unset_clock_waits_while_there_is_room() {
+    fn footage_waits_for_an_unset_clock_while_there_is_room_but_not_for_ever() {
         let mut rhythm = Rhythm::new(60, (0, 1), at(0));
-        let unset = |bytes| Situation { wall: Utc90k::from_seconds(90), ..situation(90, 5, bytes) };
-        assert_eq!(rhythm.due(&unset(99)), None);
-        assert_eq!(rhythm.due(&unset(100)), Some(Due::Pressure));
+        let unset = |seconds, bytes| Situation { wall: Utc90k::from_seconds(90), ..situation(seconds, 5, bytes) };
+        assert_eq!(rhythm.due(&unset(90, 99)), None);
+        assert_eq!(rhythm.due(&unset(90, 100)), Some(Due::Pressure));
+        assert_eq!(rhythm.due(&unset(179, 99)), None);
+        assert_eq!(rhythm.due(&unset(180, 99)), Some(Due::Beat));
         assert_eq!(rhythm.due(&situation(91, 5, 99)), Some(Due::Beat));
     }
 

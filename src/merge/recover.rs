@@ -72,9 +72,14 @@ pub fn verify_file(volume: &Volume, path: &Path) -> Result<Verdict> {
 
 /// Makes a damaged chunk play, in place: what is whole is kept, the rest covered, the table rebuilt.
 ///
-/// `Corrupt` when nothing in it can be told apart; it is left as it was then.
-pub fn repair_file(volume: &Arc<Volume>, path: &Path) -> Result<Recovered> {
-    let damaged = !verify_file(volume, path)?.is_whole();
+/// `Corrupt` when nothing in it can be told apart, or it is another device's; it is left as it was then.
+pub fn repair_file(volume: &Arc<Volume>, device: &DeviceId, path: &Path) -> Result<Recovered> {
+    let verdict = verify_file(volume, path)?;
+    if let Some(foreign) = verdict.meta.as_ref().filter(|meta| meta.device != *device) {
+        let why = format!("belongs to device {}", foreign.device);
+        return Err(Error::new(Kind::Corrupt, why).at(path.display()));
+    }
+    let damaged = !verdict.is_whole();
     let mut outcome = recover_file(volume, path, None, &|_| false)?;
     if let Ok(Recovered::Sealed(chunk)) = &outcome
         && damaged

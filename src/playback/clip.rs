@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, fs::File, ops::Range, sync::Arc};
 
+use moka::sync::Cache;
+
 use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
@@ -27,12 +29,33 @@ pub enum Made {
     Until(Utc90k),
 }
 
+/// Clips made lately, so that the ranges of one address cost one cut (6 ms for an hour). Cheap to clone; when full, clips
+/// not asked for lately go.
+#[derive(Clone)]
+pub struct ClipCache {
+    movies: Cache<Key, Arc<VirtualMp4>>,
+}
+
+/// The stretches of chunks stand for their footage: bytes of a chunk never change, and a span is settled before it is cut.
+type Key = (DeviceId, Cut, Vec<(ChunkKey, Range<Utc90k>)>);
+
+impl Default for ClipCache {
+    /// 16 MiB: a dozen hours.
+    fn default() -> Self {
+        let weigh = |(_, _, parts): &Key, movie: &Arc<VirtualMp4>| {
+            let bytes = movie.head.len() + 64 * (movie.pieces.len() + parts.len()) + 256;
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
+        Self { movies: Cache::builder().max_capacity(16 << 20).weigher(weigh).build() }
+    }
+}
+
 /// A clip ready to be sent: its bytes are the head, then the pieces.
 #[derive(Debug)]
 pub struct Clip {
     pub device: DeviceId,
     pub wish: Cut,
-    pub movie: VirtualMp4,
+    pub movie: Arc<VirtualMp4>,
     /// Of each source; open, so that what is sent stays readable when a chunk moves or is deleted meanwhile.
     files: Vec<Arc<File>>,
     keys: Vec<ChunkKey>,
@@ -40,12 +63,13 @@ pub struct Clip {
 
 impl Clip {
     /// Blocks: for reader threads. `Gone` when a chunk is deleted meanwhile.
-    pub fn make(volume: &Volume, index: &DeviceIndex, cache: &TableCache, wish: Cut) -> Result<Made> {
+    pub fn make(volume: &Volume, index: &DeviceIndex, caches: (&TableCache, &ClipCache), wish: Cut) -> Result<Made> {
+        let (tables, clips) = caches;
         let chunks = index.snapshot();
         let newest = chunks.iter().max_by_key(|chunk| chunk.end);
         let Some(newest) = newest.filter(|newest| newest.end > wish.span.start) else { return Ok(Made::Nothing) };
         if newest.end + -TRACKS_APART_90K < wish.span.end {
-            let settled = settled_until(cache.read(volume, index, newest).map_err(gone)?.as_ref());
+            let settled = settled_until(tables.read(volume, index, newest).map_err(gone)?.as_ref());
             if settled <= wish.span.start {
                 return Ok(Made::Nothing);
             } else if settled < wish.span.end {
@@ -53,21 +77,23 @@ impl Clip {
             }
         }
         let selection = select(&chunks, wish.span.start, wish.span.end);
-        let read = |part: &Part| cache.read(volume, index, &part.chunk).map_err(gone);
-        let tables: Vec<Arc<FragmentTable>> = selection.parts.iter().map(read).collect::<Result<_>>()?;
-        let parts = selection.parts.iter().zip(&tables);
-        let holes_of = |chunk: &ChunkEntry| {
-            let table = parts.clone().find(|(part, _)| part.chunk.key == chunk.key).map(|(_, table)| table);
-            table.map_or(&[][..], |table| &table.holes)
-        };
-        let gaps = selection.split(holes_of).gaps();
-        let windows = windows(&selection);
-        let sources: Vec<Source<'_>> =
-            tables.iter().zip(windows).map(|(table, window)| Source { table, window }).collect();
-        let Some(movie) = cut(&sources, &gaps, &wish)? else { return Ok(Made::Nothing) };
         let keys: Vec<ChunkKey> = selection.parts.iter().map(|part| part.chunk.key).collect();
+        // Before the tables are read: a file that is gone must not be told of as if it were there.
         let files = keys.iter().map(|key| open(volume, index, *key).map(|(_, file)| Arc::new(file)).map_err(gone));
         let files = files.collect::<Result<_>>()?;
+        let windows = windows(&selection);
+        let key = (index.device().clone(), wish.clone(), keys.iter().copied().zip(windows.clone()).collect());
+        let movie = match clips.movies.get(&key) {
+            Some(movie) => movie,
+            None => {
+                let read = |part: &Part| tables.read(volume, index, &part.chunk).map_err(gone);
+                let tables = selection.parts.iter().map(read).collect::<Result<Vec<_>>>()?;
+                let Some(movie) = cut_out(&selection, &tables, windows, &wish)? else { return Ok(Made::Nothing) };
+                let movie = Arc::new(movie);
+                clips.movies.insert(key, Arc::clone(&movie));
+                movie
+            }
+        };
         let device = index.device().clone();
         Ok(Made::Clip(Box::new(Self { device, wish, movie, files, keys })))
     }
@@ -130,6 +156,23 @@ impl Clip {
         }
         out
     }
+}
+
+/// `tables` and `windows` are those of the selection's parts.
+fn cut_out(
+    selection: &Selection,
+    tables: &[Arc<FragmentTable>],
+    windows: Vec<Range<Utc90k>>,
+    wish: &Cut,
+) -> Result<Option<VirtualMp4>> {
+    let holes_of = |chunk: &ChunkEntry| {
+        let mut parts = selection.parts.iter().zip(tables);
+        let table = parts.find(|(part, _)| part.chunk.key == chunk.key).map(|(_, table)| table);
+        table.map_or(&[][..], |table| &table.holes)
+    };
+    let gaps = selection.split(holes_of).gaps();
+    let sources = tables.iter().zip(windows).map(|(table, window)| Source { table, window });
+    cut(&sources.collect::<Vec<_>>(), &gaps, wish)
 }
 
 /// Until when nothing will be added: of picture and sound one ends before the other, and goes on in the next commit.

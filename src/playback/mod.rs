@@ -16,6 +16,7 @@ mod track;
 pub mod virtual_mp4;
 
 pub use cache::{TableCache, open};
+pub use clip::ClipCache;
 pub use fragments::{FragmentRef, FragmentTable, Hole};
 pub use select::{Part, Selection, select};
 pub use track::{RunRef, SampleRef, Track};

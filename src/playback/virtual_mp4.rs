@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use crate::{
     clock::Utc90k,
     error::{Error, Kind, Result},
@@ -21,7 +23,7 @@ use crate::{
 const BRIDGE_BYTES: u64 = 8 << 10;
 
 /// What becomes of gaps inside the span.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Gaps {
     /// Movie time stays wall time: the last picture stands until the next one.
     #[default]
@@ -31,7 +33,7 @@ pub enum Gaps {
 }
 
 /// What to cut.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cut {
     /// Pictures whose time lies in it; sound from the first picture to the end.
     pub span: Range<Utc90k>,
@@ -60,7 +62,7 @@ pub struct Piece {
 #[derive(Clone, Debug)]
 pub struct VirtualMp4 {
     /// Everything before the first piece.
-    pub head: Vec<u8>,
+    pub head: Bytes,
     /// In the order of the virtual file, without holes.
     pub pieces: Vec<Piece>,
     /// Bytes behind the head.
@@ -116,7 +118,7 @@ pub fn cut(sources: &[Source<'_>], gaps: &[Hole], wish: &Cut) -> Result<Option<V
     let movie = layer.finish(start, wish.span.end, first_picture)?;
     let head = movie.head(media_len).ok_or_else(|| Error::new(Kind::Corrupt, "unusable parameter sets"))?;
     let frames = [chosen.iter().map(|chosen| chosen.shown).sum(), chosen.iter().map(|chosen| chosen.heard).sum()];
-    Ok(Some(VirtualMp4 { head, pieces, media_len, start, frames }))
+    Ok(Some(VirtualMp4 { head: head.into(), pieces, media_len, start, frames }))
 }
 
 /// Consecutive samples of one run.

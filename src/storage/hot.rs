@@ -89,6 +89,8 @@ pub struct HotStatus {
     pub waiting_bytes: u64,
     pub quota_bytes: u64,
     pub newest_segment_age_seconds: Option<f64>,
+    /// Of the segments that wait: how long footage has not reached the disk, on the monotonic clock.
+    pub oldest_waiting_age_seconds: Option<f64>,
     pub newest_picture_age_seconds: Option<f64>,
     /// Uncommitted segments had to go, and the commits have not caught up since.
     pub losing: bool,
@@ -149,7 +151,7 @@ impl HotDevice {
             let unknown: Vec<_> = found.into_iter().filter(|key| !self.state().knows(kind, *key)).collect();
             for key in unknown {
                 let Ok(stat) = std::fs::metadata(self.layout.file(&self.id, kind, key)) else { continue };
-                let arrived = modified(&stat);
+                let arrived = self.arrived(&stat);
                 match kind {
                     HotKind::Segment => {
                         if let Some(segment) = self.read_segment(key, stat.len(), arrived) {
@@ -273,6 +275,11 @@ impl HotDevice {
             io::ErrorKind::NotFound => Error::new(Kind::Gone, "it has left hot").at(path.display()),
             _ => Error::io("opening", path, error),
         })
+    }
+
+    /// When a file of hot was complete: its mtime.
+    pub fn arrived(&self, stat: &std::fs::Metadata) -> Utc90k {
+        self.clock.of_file(Utc90k::from_seconds(stat.mtime()) + stat.mtime_nsec() * 9 / 100_000)
     }
 
     pub fn segment_path(&self, key: SegmentKey) -> PathBuf {
@@ -415,11 +422,6 @@ impl HotDevice {
 /// What the live list needs to know of a segment.
 pub(super) fn timing(segment: &HotSegment) -> Timing {
     Timing { pts_90k: segment.pts_90k, duration_90k: segment.duration_90k, arrived: segment.arrived }
-}
-
-/// A file's mtime.
-pub fn modified(stat: &std::fs::Metadata) -> Utc90k {
-    Utc90k::from_seconds(stat.mtime()) + stat.mtime_nsec() * 9 / 100_000
 }
 
 /// Age by the wall clock, for files from before our time; never negative.

@@ -290,6 +290,7 @@ impl State {
     pub fn status(&self, now: Mono) -> HotStatus {
         let waits = |held: &&Held| matches!(held.stage, Stage::Waiting | Stage::Claimed);
         let newest = self.segments.last_key_value().map(|(_, held)| held.age_then + now.since(held.seen));
+        let oldest = self.segments.values().find(waits).map(|held| held.age_then + now.since(held.seen));
         let picture = [PictureKind::Capture, PictureKind::Thumbnail]
             .into_iter()
             .filter_map(|kind| self.newest_picture(kind, now).map(|picture| picture.age))
@@ -303,6 +304,7 @@ impl State {
             waiting_bytes: self.uncommitted_bytes(),
             quota_bytes: self.limits.device_bytes,
             newest_segment_age_seconds: newest.map(|age| age.as_secs_f64()),
+            oldest_waiting_age_seconds: oldest.map(|age| age.as_secs_f64()),
             newest_picture_age_seconds: picture.map(|age| age.as_secs_f64()),
             losing: self.losing,
         }

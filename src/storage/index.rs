@@ -112,11 +112,6 @@ impl DeviceIndex {
         self.chunks.load().iter().find(|chunk| chunk.place == Place::Ring(slot)).cloned()
     }
 
-    /// Start of the oldest chunk.
-    pub fn oldest(&self) -> Option<Utc90k> {
-        self.chunks.load().first().map(|chunk| chunk.start)
-    }
-
     /// Published bytes of all chunks.
     pub fn bytes(&self) -> u64 {
         self.chunks.load().iter().map(|chunk| chunk.bytes).sum()
@@ -170,7 +165,7 @@ mod tests {
         let list: Vec<_> = index.snapshot().iter().map(|chunk| (chunk.start.as_seconds(), chunk.bytes)).collect();
         assert_eq!(list, [(0, 2), (10, 3), (20, 4)]);
         assert!(before.is_empty(), "a snapshot does not change under its reader");
-        assert_eq!((index.oldest(), index.bytes()), (Some(Utc90k(0)), 9));
+        assert_eq!(index.bytes(), 9);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Every path of Capstan, built and parsed side by side. Nothing else joins path strings (design §4).
+//! Every path of Capstan, built and parsed side by side. Nothing else joins path strings (design §4). Only the name that
+//! would be built is parsed: a file by another spelling would be listed where it does not lie.
 //!
 //! ```text
 //! HOT/control.sock                                          the CLI's way in
@@ -118,10 +119,8 @@ pub fn hot_pattern(kind: HotKind, epoch: Epoch) -> String {
 pub fn parse_hot_name(kind: HotKind, name: &str) -> Option<SegmentKey> {
     let (prefix, suffix) = kind.prefix_and_suffix();
     let (epoch, number) = name.strip_prefix(prefix)?.strip_suffix(suffix)?.split_once('_')?;
-    if number.len() < 9 {
-        return None;
-    }
-    Some(SegmentKey { epoch: Epoch(parse_digits(epoch)?.try_into().ok()?), number: parse_digits(number)? })
+    let key = SegmentKey { epoch: Epoch(parse_digits(epoch)?.try_into().ok()?), number: parse_digits(number)? };
+    (hot_name(kind, key) == name).then_some(key)
 }
 
 /// Decimal digits only: `parse` alone would take a sign.
@@ -153,7 +152,8 @@ impl ChunkKey {
             Some(digits) => -i64::try_from(parse_digits(digits)?).ok()?,
             None => i64::try_from(parse_digits(start)?).ok()?,
         };
-        Some(Self { start_ms, generation: parse_digits(generation)?.try_into().ok()? })
+        let key = Self { start_ms, generation: parse_digits(generation)?.try_into().ok()? };
+        (key.file_name() == name).then_some(key)
     }
 }
 
@@ -196,7 +196,8 @@ impl RingSlot {
             Some((index, copy)) => (index, parse_digits(copy).filter(|copy| *copy >= 2)?),
             None => (stem, 1),
         };
-        Some(Self { hour, index: parse_digits(index)?.try_into().ok()?, copy: copy.try_into().ok()? })
+        let slot = Self { hour, index: parse_digits(index)?.try_into().ok()?, copy: copy.try_into().ok()? };
+        (slot.file_name() == name).then_some(slot)
     }
 }
 
@@ -291,6 +292,8 @@ mod tests {
             "segment_7_000000042.ts.tmp",
             "segment_7_42.ts",
             "segment_+7_000000042.ts",
+            "segment_07_000000042.ts",
+            "segment_7_0000000042.ts",
             "segment_7_.ts",
             "output.m3u8",
             "",
@@ -318,6 +321,8 @@ mod tests {
             ("05", "chunk_10min_0.mp4"),
             ("5", "chunk_10min_0-1.mp4"),
             ("5", "chunk_10min_x.mp4"),
+            ("5", "chunk_10min_01.mp4"),
+            ("5", "chunk_10min_1-02.mp4"),
         ] {
             assert_eq!(RingSlot::parse(hour, name), None, "{hour}/{name}");
         }
@@ -328,7 +333,8 @@ mod tests {
         for key in [ChunkKey { start_ms: 1_700_000_000_000, generation: 0 }, ChunkKey { start_ms: -5, generation: 3 }] {
             assert_eq!(ChunkKey::parse(&key.file_name()), Some(key));
         }
-        for bad in ["", "1.mp4", "a-0.mp4", "1-+0.mp4", "1-0.mp4.tmp", "../1-0.mp4"] {
+        for bad in ["", "1.mp4", "a-0.mp4", "1-+0.mp4", "1-0.mp4.tmp", "../1-0.mp4", "01-0.mp4", "1-00.mp4", "-0-0.mp4"]
+        {
             assert_eq!(ChunkKey::parse(bad), None, "{bad}");
         }
     }

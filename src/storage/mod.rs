@@ -10,6 +10,7 @@ pub mod index;
 pub mod inventory;
 pub mod layout;
 pub mod live;
+mod lock;
 pub mod retention;
 pub mod shed;
 #[cfg(test)]
@@ -26,5 +27,5 @@ pub use layout::{ColdLayout, HotLayout};
 pub use live::LivePlaylist;
 pub use retention::Retention;
 pub use shed::HotLimits;
-pub use tmpfs::{HotFacts, check_hot};
+pub use tmpfs::{HotFacts, check_hot, lock_hot};
 pub use volume::Volume;

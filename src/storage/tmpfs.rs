@@ -1,8 +1,11 @@
 //! Proves that hot is RAM: a tmpfs large enough for the quotas of all devices. Anything else would wear out the card.
 
-use std::path::Path;
+use std::{fs::File, path::Path};
 
-use crate::error::{Error, Kind, Result};
+use crate::{
+    error::{Error, Kind, Result},
+    storage::lock::lock,
+};
 
 /// `TMPFS_MAGIC` of statfs(2). ramfs is refused on purpose: it has no size and would eat the machine.
 const TMPFS_MAGIC: i64 = 0x0102_1994;
@@ -38,6 +41,17 @@ pub fn check_hot(path: &Path, quotas_bytes: u64) -> Result<HotFacts> {
     let facts = look(path, quotas_bytes)?;
     std::fs::create_dir_all(path).map_err(|error| Error::io("making the hot folder", path, error))?;
     Ok(facts)
+}
+
+/// Keeps every other daemon out of the hot folder for as long as the returned handle lives; a killed daemon's is let go
+/// by the kernel. The folder itself is locked, so that nothing is left behind in it.
+pub fn lock_hot(path: &Path) -> Result<File> {
+    let folder = File::open(path).map_err(|error| Error::io("opening the hot folder", path, error))?;
+    if lock(&folder).map_err(|error| Error::io("locking the hot folder", path, error.into()))? {
+        return Ok(folder);
+    }
+    let message = "another daemon already runs on this hot folder: stop it, or choose another storage.hot";
+    Err(Error::new(Kind::Conflict, message).at(path.display()))
 }
 
 /// The same without making anything: the check that is repeated every few seconds.
@@ -102,5 +116,16 @@ mod tests {
         assert!(hot.is_dir());
         let proc = Path::new("/proc/capstan");
         assert_eq!(check_hot(proc, 1).unwrap_err().kind, Kind::Invalid);
+    }
+
+    #[test]
+    fn one_daemon_at_a_time_locks_a_hot_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = lock_hot(folder.path()).unwrap();
+        let refused = lock_hot(folder.path()).expect_err("it is held");
+        assert_eq!(refused.kind, Kind::Conflict);
+        assert!(refused.to_string().contains(folder.path().to_str().unwrap()), "{refused}");
+        drop(held);
+        assert!(lock_hot(folder.path()).is_ok());
     }
 }

@@ -12,14 +12,14 @@ use std::{
     },
 };
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, StatVfsMountFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags, StatxAttributes, StatxFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Clock,
     config,
     error::{Error, Kind, Result},
-    storage::{cold::ColdDir, layout::ColdLayout},
+    storage::{cold::ColdDir, layout::ColdLayout, lock},
 };
 
 /// The archive, opened and locked. All cold I/O goes through it; see [`ColdDir`] for the operations.
@@ -262,7 +262,7 @@ fn take_lock(dir: &ColdDir, layout: &ColdLayout) -> Result<File> {
     }
     // Held for reading: a file open for writing would forbid the operator to remount the volume read-only.
     let mut file = dir.open_read(&path)?;
-    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    if !lock::lock(&file).map_err(|error| Error::io("locking", dir.root().join(&path), error.into()))? {
         let mut holder = String::new();
         let _ = Read::by_ref(&mut file).take(32).read_to_string(&mut holder);
         let holder = match holder.trim() {

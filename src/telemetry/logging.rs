@@ -55,7 +55,9 @@ impl Logging {
         if level.is_none() {
             warn!(logging.log, "CAPSTAN_LOG is not error, warning, info or debug; using info"; "value" => wanted);
         }
-        slog_scope::set_global_logger(logging.log.clone()).cancel_reset();
+        let bridge = slog::Filter::new(logging.log.clone(), move |record| is_ours(level, record)).ignore_res();
+        let bridge = Logger::root(bridge, o!());
+        slog_scope::set_global_logger(bridge).cancel_reset();
         // Dependencies speak up for trouble only, unless somebody debugs. Fails when a logger is set already: fine.
         let bridged = if level == Some(Level::Debug) { log::Level::Info } else { log::Level::Warn };
         let _ = slog_stdlog::init_with_level(bridged);
@@ -104,6 +106,12 @@ impl Logging {
             let _ = wait.recv_timeout(limit);
         }
     }
+}
+
+/// False for what actix-http says of each client that speaks no HTTP: at level error, so a port scan would fill the
+/// journal. The client is told, with 400.
+fn is_ours(level: Option<Level>, record: &Record) -> bool {
+    level == Some(Level::Debug) || !record.tag().starts_with("actix_http")
 }
 
 fn json_drain<W: io::Write>(out: W) -> slog_json::Json<W> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Utc90k,
-    error::{Kind, Result},
+    error::{Error, Kind, Result},
     ids::DeviceId,
     media::mp4::{self, MarkInfo, identity::HEAD_READ},
     merge::{
@@ -84,6 +84,9 @@ impl Archive<'_> {
     /// Works through one device, or through all that have a folder on the volume.
     pub fn run(&self, work: Work, device: Option<&DeviceId>) -> Result<Vec<ArchiveRow>> {
         let devices = match device {
+            Some(device) if (self.index)(device).is_none() && !devices(self.volume)?.contains(device) => {
+                return Err(Error::new(Kind::NotFound, format!("the archive has no device {device}")));
+            }
             Some(device) => vec![device.clone()],
             None => devices(self.volume)?,
         };
@@ -130,7 +133,11 @@ impl Archive<'_> {
         let mut rows = self.list(device)?;
         for row in rows.iter_mut().filter(|row| matches!(row.state, RowState::Sealed | RowState::Unfinished)) {
             match verify_file(self.volume, &row.path) {
-                Ok(verdict) => row.problems = verdict.problems,
+                Ok(verdict) => {
+                    row.problems = verdict.problems;
+                    let foreign = verdict.meta.filter(|meta| meta.device != *device);
+                    row.problems.extend(foreign.map(|meta| format!("belongs to device {}", meta.device)));
+                }
                 // The cleaner was faster.
                 Err(error) if error.kind == Kind::NotFound => {}
                 Err(error) => row.problems.push(error.to_string()),
@@ -156,7 +163,7 @@ impl Archive<'_> {
 
     fn mend(&self, device: &DeviceId, path: &Path) -> String {
         let index = (self.index)(device);
-        match repair_file(self.volume, path) {
+        match repair_file(self.volume, device, path) {
             Ok(Recovered::Sealed(chunk)) => {
                 if let (Some(index), Some(place)) = (&index, place_of(path)) {
                     index.put(entry_of(&chunk, place));

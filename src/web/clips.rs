@@ -127,9 +127,10 @@ async fn serve(
     if wish.span.end - wish.span.start > most_90k {
         return Ok(too_long(&device.id, &span, most_90k));
     }
-    let (volume, index, tables) = (state.volume.clone(), device.index.clone(), state.tables.clone());
-    let (asked, explained) = (wish.clone(), explain);
-    let made = state.readers.run(move || Clip::make(&volume, &index, &tables, asked)).await;
+    let (volume, index) = (state.volume.clone(), device.index.clone());
+    let (tables, clips) = (state.tables.clone(), state.clips.clone());
+    let asked = wish.clone();
+    let made = state.readers.run(move || Clip::make(&volume, &index, (&tables, &clips), asked)).await;
     let made = made.map_err(|busy| Error::new(Kind::Unavailable, busy.to_string()))??;
     let clip = match made {
         Made::Clip(clip) => clip,
@@ -137,7 +138,7 @@ async fn serve(
         Made::Until(end) => {
             let wish = Cut { span: wish.span.start..end, ..wish };
             return Ok(HttpResponse::TemporaryRedirect()
-                .insert_header((header::LOCATION, address(&device.id, &wish, explained)))
+                .insert_header((header::LOCATION, address(&device.id, &wish, explain)))
                 .insert_header((header::CACHE_CONTROL, "no-store"))
                 .finish());
         }
@@ -152,16 +153,16 @@ async fn serve(
             file_name: None,
         }
     } else {
-        content(*clip)
+        content(&clip)
     };
     Ok(respond(request, &state.readers, content))
 }
 
-fn content(clip: Clip) -> Content {
+fn content(clip: &Clip) -> Content {
     let mut slices = Vec::with_capacity(1 + clip.movie.pieces.len());
     slices.extend(clip.slices().map(|(file, range)| Slice::File(file.clone(), range)));
     let (etag, file_name) = (Some(clip.etag()), Some(clip.file_name()));
-    slices.insert(0, Slice::Bytes(clip.movie.head.into()));
+    slices.insert(0, Slice::Bytes(clip.movie.head.clone()));
     Content {
         slices,
         content_type: if clip.wish.sound_only { "audio/mp4" } else { "video/mp4" },

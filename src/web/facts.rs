@@ -83,8 +83,11 @@ fn device_facts(state: &WebState, device: &WebDevice) -> DeviceFacts {
         reason: status.reason,
         since: status.since.map(|since| age(now, since)),
         segment_age: hot.newest_segment_age_seconds.and_then(|age| Duration::try_from_secs_f64(age).ok()),
-        committed_age: chunks.iter().map(|chunk| chunk.end).max().map(|end| age(now, end)),
-        oldest_chunk_age: device.index.oldest().map(|start| age(now, start)),
+        // By what waits, not by labels: after the clock was set back, those of an hour lie in the future.
+        committed_age: (!chunks.is_empty())
+            .then(|| Duration::try_from_secs_f64(hot.oldest_waiting_age_seconds.unwrap_or(0.0)).unwrap_or_default()),
+        oldest_chunk_age: (!chunks.is_empty())
+            .then(|| Duration::try_from_secs_f64(device.metrics.oldest_chunk_age_seconds.get()).unwrap_or_default()),
         hot_bytes: hot.bytes,
         live_window_bytes: bytes_per_second(&hot, &device.metrics).saturating_mul(limits.segments as u64),
         quota_bytes: limits.device_bytes,

@@ -22,7 +22,7 @@ use crate::{
     error::{Error, Kind, Result},
     ids::DeviceId,
     keep::cleaner::CleanerStatus,
-    playback::TableCache,
+    playback::{ClipCache, TableCache},
     storage::{DeviceIndex, HotDevice, Volume},
     supervisor::{Load, StateBoard},
     telemetry::{DeviceMetrics, Metrics, RequestLabel},
@@ -44,6 +44,7 @@ mod manifest;
 mod manual;
 mod openapi;
 mod playlists;
+mod quiet;
 mod range;
 pub mod reader;
 mod restart;
@@ -85,6 +86,7 @@ pub struct WebState {
     pub readers: reader::Readers,
     pub hot_cache: HotCache,
     pub tables: TableCache,
+    pub clips: ClipCache,
     pub stills: Stills,
 }
 

@@ -4,6 +4,7 @@ use std::{
     any::Any,
     io,
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +15,13 @@ use actix_web::{
     web,
 };
 
-use super::{State, error::bad_json, observe, routes};
+use super::{
+    State,
+    error::bad_json,
+    observe,
+    quiet::{self, Connections},
+    routes,
+};
 use crate::error::{Error, Kind, Result};
 
 /// How long sent bytes may stay unacknowledged, or a full window closed: actix-web has no write timeout, and a viewer
@@ -22,8 +29,17 @@ use crate::error::{Error, Kind, Result};
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// To send the head of a request; slower is an attack or a broken line.
 const REQUEST_HEAD: Duration = Duration::from_secs(10);
+/// Beyond keep-alive, until a connection to which nothing is sent is ended: longer than any reply takes to begin.
+const QUIET: Duration = Duration::from_secs(30);
 /// Replies under way at shutdown; live players reconnect by themselves.
 const SHUTDOWN_SECONDS: u64 = 3;
+
+/// Descriptors without any device or viewer: runtimes, signals, pipes, readers' and command lines' files; 60 measured.
+const FILES_OF_THE_DAEMON: u64 = 160;
+/// FFmpeg's pipes and pidfd, the open chunk, the files of a commit: 6 measured; more while a child is replaced.
+const FILES_PER_DEVICE: u64 = 16;
+/// Served however few descriptors there are.
+const CONNECTIONS_MIN: usize = 8;
 
 /// Opens the port; the message names the address and what to do when it is taken.
 pub fn bind(listen: SocketAddr) -> Result<TcpListener> {
@@ -40,11 +56,18 @@ pub fn bind(listen: SocketAddr) -> Result<TcpListener> {
 }
 
 /// The server on `listener`, not yet awaited. It handles no signals: the caller stops it by its handle.
-pub fn serve(state: State, listener: TcpListener) -> io::Result<Server> {
+///
+/// `open_files` is the limit of the process: viewers get what recording leaves.
+pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result<Server> {
     let (server, limits) = (state.settings.server.clone(), state.settings.limits.clone());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let workers = if server.workers == 0 { cores.min(4) } else { server.workers };
+    let recording = FILES_OF_THE_DAEMON + FILES_PER_DEVICE * state.settings.camera.len() as u64;
+    let connections = connections(limits.connections_per_worker, workers, open_files.saturating_sub(recording));
     let body_bytes = usize::try_from(limits.body_bytes.0).unwrap_or(usize::MAX);
+    let keep_alive = Duration::from_secs(server.keep_alive_seconds);
+    let places = Arc::<Connections>::default();
+    actix_rt::spawn(quiet::watch(Arc::downgrade(&places), keep_alive + QUIET));
     Ok(HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
@@ -54,21 +77,48 @@ pub fn serve(state: State, listener: TcpListener) -> io::Result<Server> {
             .configure(routes)
     })
     .workers(workers)
-    .keep_alive(Duration::from_secs(server.keep_alive_seconds))
+    .keep_alive(keep_alive)
     .client_request_timeout(REQUEST_HEAD)
-    .max_connections(limits.connections_per_worker)
+    .max_connections(connections)
     .shutdown_timeout(SHUTDOWN_SECONDS)
     .disable_signals()
-    .on_connect(let_go_of_stalled)
+    .on_connect(move |connection, data| on_connect(&places, connection, data))
     .listen(listener)?
     .run())
 }
 
-fn let_go_of_stalled(connection: &dyn Any, _: &mut Extensions) {
+/// Connections per worker: as many as wished, and no more than `files` descriptors allow all workers together. A
+/// connection holds three: itself, our handle of it and the chunk it reads. Those beyond wait in the kernel, where they
+/// cost none.
+fn connections(wished: usize, workers: usize, files: u64) -> usize {
+    let affordable = usize::try_from(files).unwrap_or(usize::MAX) / 3 / workers.max(1);
+    wished.min(affordable.max(CONNECTIONS_MIN))
+}
+
+fn on_connect(places: &Arc<Connections>, connection: &dyn Any, data: &mut Extensions) {
     if let Some(stream) = connection.downcast_ref::<actix_rt::net::TcpStream>() {
         let limit = u32::try_from(TCP_USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
         // A kernel that refuses serves all the same; only stalled viewers stay longer.
         let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, limit);
         let _ = stream.set_nodelay(true);
+        if let Some(place) = places.add(stream) {
+            data.insert(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn viewers_get_the_descriptors_that_recording_leaves() {
+        let check = |wished, workers, files, expected| assert_eq!(connections(wished, workers, files), expected);
+        check(1024, 2, 65_000, 1024);
+        check(1024, 2, 600, 100);
+        check(1024, 4, 600, 50);
+        check(10, 2, 600, 10);
+        check(1024, 2, 0, CONNECTIONS_MIN);
+        check(4, 2, 0, 4);
     }
 }

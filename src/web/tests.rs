@@ -92,6 +92,7 @@ impl Host {
             hot_cache: HotCache::default(),
             stills: Stills::new(Spawner::start(WorkGroup::default()).unwrap()),
             tables: TableCache::default(),
+            clips: ClipCache::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -99,7 +100,7 @@ impl Host {
         let served = state.clone();
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let server = serve(served, listener).unwrap();
+                let server = serve(served, listener, 1024).unwrap();
                 tell.send(server.handle()).unwrap();
                 server.await.unwrap();
             });

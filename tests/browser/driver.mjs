@@ -155,6 +155,8 @@ const actions = {
         hls.attachMedia(video);
         const parsed = new Promise((resolve) => hls.once(Hls.Events.LEVEL_LOADED, (_, data) => resolve(data.details)));
         const { totalduration, live, fragments } = await parsed;
+        let first = null;
+        video.addEventListener("playing", () => (first ??= video.currentTime));
         await video.play();
         await until("the first pictures", () => frames() >= 20);
         const sought = [];
@@ -171,7 +173,50 @@ const actions = {
         const width = video.videoWidth;
         hls.destroy();
         video.remove();
-        return { duration: totalduration, live, entries: fragments.length, width, sought, errors };
+        return { duration: totalduration, live, entries: fragments.length, width, first, sought, errors };
+      },
+      { url, seeks, wait: WAIT_MS },
+    );
+  },
+
+  /**
+   * Plays a file in a bare video, as somebody who opens its address: from its start, then from each of `seeks` (seconds).
+   * Decoded frames are counted after each.
+   */
+  async file({ url, seeks }) {
+    return page.evaluate(
+      async ({ url, seeks, wait }) => {
+        const video = document.createElement("video");
+        video.muted = true;
+        document.body.append(video);
+        const frames = () => video.getVideoPlaybackQuality().totalVideoFrames;
+        const until = async (what, look) => {
+          for (const end = Date.now() + wait; !look(); ) {
+            if (video.error) throw new Error(`${what}: ${video.error.message}`);
+            if (Date.now() > end) throw new Error(`${what}: at ${video.currentTime}`);
+            await new Promise((resolve) => setTimeout(resolve, 20));
+          }
+        };
+        const began = performance.now();
+        video.src = url;
+        await until("the metadata", () => video.readyState >= 1);
+        const metadata = performance.now() - began;
+        let stalls = 0;
+        await video.play();
+        await until("the first pictures", () => frames() >= 20);
+        video.addEventListener("waiting", () => (stalls += video.seeking ? 0 : 1));
+        const sought = [];
+        for (const to of seeks) {
+          const [began, before] = [performance.now(), frames()];
+          video.currentTime = to;
+          await until(`the seek to ${to}`, () => !video.seeking && video.currentTime >= to);
+          const took = performance.now() - began;
+          await until(`pictures after ${to}`, () => frames() >= before + 60 || video.ended);
+          sought.push({ to, took, at: video.currentTime, frames: frames() - before, ended: video.ended });
+        }
+        const { duration, videoWidth: width } = video;
+        video.remove();
+        return { metadata, duration, width, sought, stalls };
       },
       { url, seeks, wait: WAIT_MS },
     );

@@ -11,7 +11,7 @@ use capstan::{
     clock::Utc90k,
     merge::chunk::ChunkSpec,
     playback::{
-        TableCache,
+        ClipCache, TableCache,
         clip::{Clip, Made},
         virtual_mp4::{Cut, Gaps},
     },
@@ -41,6 +41,7 @@ struct Footage {
     place: Place,
     index: DeviceIndex,
     cache: TableCache,
+    clips: ClipCache,
     samples: Vec<Sample>,
     /// Of decoded pictures: when, and the hash.
     frames: Vec<(f64, String)>,
@@ -65,6 +66,7 @@ impl Footage {
             place,
             index: DeviceIndex::new(device()),
             cache: TableCache::default(),
+            clips: ClipCache::default(),
             samples: Vec::new(),
             frames: Vec::new(),
         };
@@ -136,7 +138,7 @@ impl Footage {
     fn ask(&self, from: f64, to: f64, gaps: Gaps, sound_only: bool) -> Made {
         let at = |seconds: f64| START + (seconds * 90_000.0).round() as i64;
         let wish = Cut { span: at(from)..at(to), gaps, sound_only };
-        Clip::make(&self.place.volume, &self.index, &self.cache, wish).unwrap()
+        Clip::make(&self.place.volume, &self.index, (&self.cache, &self.clips), wish).unwrap()
     }
 
     fn save(&self, clip: &Clip) -> PathBuf {
@@ -188,7 +190,7 @@ impl Footage {
 }
 
 fn bytes_of(clip: &Clip) -> Vec<u8> {
-    let mut out = clip.movie.head.clone();
+    let mut out = clip.movie.head.to_vec();
     for (file, range) in clip.slices() {
         let mut piece = vec![0; (range.end - range.start) as usize];
         file.read_exact_at(&mut piece, range.start).unwrap();
@@ -483,5 +485,28 @@ fn sound_that_changes_between_chunks() {
             let seen = footage.frames.iter().filter(|(at, _)| *at >= 1.25 - 1e-5 && *at < 5.5 - 1e-5).count();
             assert_eq!((frames(&path).len(), clip.movie.frames[0]), (seen, seen));
         }
+    }
+}
+
+/// A new size inside one chunk travels in-band: a clip from behind the change decodes as what it is.
+#[test]
+fn another_size_inside_a_chunk() {
+    let scratch = Place::new();
+    let record = |video: &str| {
+        let media = recording(&scratch, &format!("{video} {X264}"));
+        std::fs::remove_dir_all(scratch.folder.path().join("ts")).unwrap();
+        media
+    };
+    let (small, large) = (record(VIDEO), record(&VIDEO.replace("160x90", "320x180")));
+    let gops = [&small.gops[..3], &large.gops[3..6]].concat();
+    let footage = Footage::record(&Media { spec: small.spec.clone(), gops }, &[chunk(0..6, 0)]);
+    for (from, expected) in [(2.5, [("160", 15), ("320", 75)]), (3.5, [("320", 60), ("", 0)])] {
+        let clip = footage.clip(from, 5.5, Gaps::Keep, false).unwrap();
+        let path = footage.save(&clip);
+        // Pictures that the edit list hides are not told.
+        let told = ffprobe(&path, "-select_streams v -show_entries frame=width -of csv=p=0");
+        let widths: Vec<_> = told.lines().map(|line| line.trim_end_matches(',')).collect();
+        let runs: Vec<_> = widths.chunk_by(|one, other| one == other).map(|run| (run[0], run.len())).collect();
+        assert_eq!(runs, expected.into_iter().filter(|run| run.1 > 0).collect::<Vec<_>>(), "{from}");
     }
 }

@@ -302,13 +302,13 @@ fn a_damaged_sealed_chunk_is_repaired_in_place() {
         damaged[at as usize..][..512].fill(0);
         std::fs::write(recording.file(), &damaged).unwrap();
         assert!(!verify_file(&recording.place.volume, &path).unwrap().is_whole(), "{at}");
-        let repaired = repair_file(&recording.place.volume, &path).unwrap();
+        let repaired = repair_file(&recording.place.volume, &device(), &path).unwrap();
         assert!(matches!(repaired, Recovered::Sealed(_)), "{at}: {repaired:?}");
         let verdict = verify_file(&recording.place.volume, &path).unwrap();
         assert_eq!(verdict.problems, Vec::<String>::new(), "{at}");
         assert!(fragments.contains(&verdict.fragments), "{at}: {}", verdict.fragments);
     }
-    assert!(matches!(repair_file(&recording.place.volume, &path).unwrap(), Recovered::Sealed(_)));
+    assert!(matches!(repair_file(&recording.place.volume, &device(), &path).unwrap(), Recovered::Sealed(_)));
 }
 
 /// One strange file does not stop the others, and is not thrown away.

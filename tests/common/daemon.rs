@@ -21,6 +21,7 @@ use super::{HotDir, LoopDisk, holds_within, http, now, until};
 pub struct Setup {
     settings: toml::Table,
     environment: Vec<(String, String)>,
+    open_files: Option<u32>,
     pub hot: HotDir,
     /// None: a plain folder of the target directory.
     pub disk: Option<LoopDisk>,
@@ -31,8 +32,14 @@ impl Setup {
     /// Commits every 2 s, chunks of 10 s, 32 MiB of hot per device, a plain folder as archive.
     pub fn new() -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let setup =
-            Self { settings: toml::Table::new(), environment: Vec::new(), hot: HotDir::new(), disk: None, folder };
+        let setup = Self {
+            settings: toml::Table::new(),
+            environment: Vec::new(),
+            open_files: None,
+            hot: HotDir::new(),
+            disk: None,
+            folder,
+        };
         let (root, hot) = (setup.folder.path().join("root"), setup.hot.hot());
         setup
             .set("storage.root", root.to_str().unwrap())
@@ -75,6 +82,12 @@ impl Setup {
         self
     }
 
+    /// The hard limit of `capstan serve`; that of the tests otherwise.
+    pub fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
     pub fn root(&self) -> PathBuf {
         PathBuf::from(self.settings["storage"]["root"].as_str().unwrap())
     }
@@ -92,7 +105,15 @@ impl Setup {
 
     /// `capstan ARGUMENTS --config FILE`, not yet started.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = capstan(arguments);
+        let mut command = match self.open_files {
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                let limited = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+                shell.args(["-c", &limited, env!("CARGO_BIN_EXE_capstan")]).args(arguments).stdin(Stdio::null());
+                shell
+            }
+            None => capstan(arguments),
+        };
         command.arg("--config").arg(self.write()).envs(self.environment.iter().cloned());
         command
     }

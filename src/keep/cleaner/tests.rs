@@ -121,6 +121,24 @@ fn expired_chunks_go_from_index_and_disk() {
     assert_eq!(bench.cleaner.run(Job::Clean).expired, 1);
 }
 
+/// What doctor and metrics call the oldest age is the one that deletion goes by.
+#[test]
+fn the_oldest_age_is_not_fooled_by_labels() {
+    let bench = Bench::new(&[500], LIMITS, IDLE);
+    let age = |bench: &Bench| {
+        bench.cleaner.run(Job::Clean);
+        bench.device.metrics.oldest_chunk_age_seconds.get() as i64 / MINUTE
+    };
+    assert_eq!(age(&bench), 500);
+    bench.manual.step_wall(Utc90k::from_seconds(NOW + DAY * MINUTE));
+    assert_eq!(age(&bench), 500, "the clock jumped ahead by a day");
+    bench.manual.step_wall(Utc90k::from_seconds(NOW));
+    bench.put(100, true, 1000);
+    assert_eq!(age(&bench), 500, "a chunk labelled 1970 came just now");
+    bench.manual.advance(Duration::from_secs(600));
+    assert_eq!(age(&bench), 510);
+}
+
 #[test]
 fn a_busy_machine_expires_later_but_makes_room_at_once() {
     let check = |load, gate| {

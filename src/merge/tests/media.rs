@@ -1,6 +1,7 @@
 //! What arrives is on disk exactly once and in time, whatever the source does.
 
 use super::*;
+use crate::storage::Place;
 
 #[test]
 fn every_picture_is_there_once_across_chunk_seams() {
@@ -199,6 +200,28 @@ fn a_day_later_the_slot_is_free() {
         bench.chunks().iter().map(|chunk| bench.path(chunk).ends_with("4/chunk_10min_0.mp4")).collect();
     assert_eq!(slots.iter().filter(|taken| **taken).count(), 1);
     assert_eq!(bench.parts().metrics.chunks_expired.get(), 1);
+}
+
+/// Design §4: while clocks behave, no chunk ever meets one of the day before in its place.
+#[test]
+fn in_48_ordinary_hours_every_chunk_finds_its_place_free() {
+    let bench = Bench::new(600, 0);
+    let clip = Clip::h264_aac(2);
+    for slot in 0..48 * 6 {
+        bench.record(slot + 1, &clip, 2);
+        bench.manual.advance(Duration::from_secs(600 - 2));
+    }
+    let chunks = bench.chunks();
+    let copies: Vec<_> = chunks.iter().map(|chunk| bench.path(chunk)).filter(|path| !path.exists()).collect();
+    assert!(copies.is_empty(), "listed, and not there: {copies:?}");
+    let in_ring = chunks.iter().filter_map(|chunk| match chunk.place {
+        Place::Ring(slot) => Some(slot),
+        Place::Temp => None,
+    });
+    let slots: Vec<_> = in_ring.collect();
+    assert!(slots.iter().all(|slot| slot.copy == 1), "{slots:?}");
+    // A whole day, but for the one whose place is still free because its successor is open.
+    assert_eq!((slots.len(), chunks.len()), (144, 145));
 }
 
 #[test]
