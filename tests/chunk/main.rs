@@ -4,6 +4,7 @@
 
 mod clips;
 mod failing_disk;
+mod footage;
 #[path = "../../fuzz/shared/mp4_folded.rs"]
 mod mp4_folded;
 mod playing;
