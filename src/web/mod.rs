@@ -35,6 +35,7 @@ mod chunks;
 mod clips;
 mod commands;
 pub mod control;
+pub mod encodes;
 mod error;
 pub mod facts;
 mod footage;
@@ -81,6 +82,7 @@ pub struct WebState {
     pub hot_cache: HotCache,
     pub tables: TableCache,
     pub stills: Stills,
+    pub encodes: encodes::Encodes,
 }
 
 /// One device as readers see it.
@@ -152,6 +154,8 @@ const ROUTES: &[Entry] = &[
     action("/api/host/restart-video/{device}", || web::post().to(restart::create)),
     entry("/api/host/segments/{device}/{hour}", || read().to(playlists::segments)),
     entry("/api/host/clip/{device}.mp4", || read().to(clips::span)),
+    entry("/api/host/clip-jobs/{id}.mp4", || read().to(encodes::result)),
+    entry("/api/host/clip-jobs/{id}", || read().to(encodes::job)),
     entry("/api/host/playlist/{device}.m3u8", || read().to(playlists::span)),
     entry("/api/host/timeline/{device}", || read().to(timeline::timeline)),
     entry("/host/stream/{device}/segments/output.m3u8", || read().to(live::playlist)),

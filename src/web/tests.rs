@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod clips;
+mod encodes_of_clips;
 mod pictures;
 mod timeline;
 
@@ -76,6 +77,9 @@ impl Host {
             status: Arc::new(move || online.clone()),
             commit: Arc::new(|| Box::pin(std::future::ready(Ok(())))),
         };
+        let readers = reader::Readers::start().unwrap();
+        let spawner = Spawner::start(WorkGroup::default()).unwrap();
+        let encodes = encodes::Encodes::new(spawner.clone(), readers.clone(), settings.clone(), clock.clone());
         let state = Data::new(WebState {
             settings,
             clock,
@@ -87,9 +91,10 @@ impl Host {
             ffmpeg: Arc::new(|| Ok("ffmpeg version 5.1".into())),
             load: Arc::default(),
             cleaner: Arc::new(Arc::default),
-            readers: reader::Readers::start().unwrap(),
+            readers,
             hot_cache: HotCache::default(),
-            stills: Stills::new(Spawner::start(WorkGroup::default()).unwrap()),
+            stills: Stills::new(spawner),
+            encodes,
             tables: TableCache::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
