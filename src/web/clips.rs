@@ -49,7 +49,7 @@ pub struct Query {
 
 /// What is made of the clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub enum Form {
     File,
     Explained,
     Encoded(Preset),
@@ -195,7 +195,7 @@ fn content(clip: Clip) -> Content {
 }
 
 /// The address of a clip with both ends told.
-fn address(device: &DeviceId, wish: &Cut, form: Form) -> String {
+pub fn address(device: &DeviceId, wish: &Cut, form: Form) -> String {
     let mut out = format!("/api/host/clip/{device}.mp4?start={}&end={}", exact(wish.span.start), exact(wish.span.end));
     let options = [(wish.gaps == Gaps::Skip, "&gap=skip"), (wish.sound_only, "&tracks=audio")];
     options.iter().filter(|(wanted, _)| *wanted).for_each(|(_, option)| out.push_str(option));

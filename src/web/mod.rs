@@ -57,10 +57,12 @@ mod ui;
 #[cfg(test)]
 mod tests;
 
+pub use clips::{Form, address};
 pub use commands::handler;
 pub use live::HotCache;
 pub use server::{bind, serve};
 pub use stills::Stills;
+pub use time::moment;
 
 /// What handlers read: snapshots and handles, nothing that could make them wait.
 pub struct WebState {
