@@ -43,11 +43,12 @@ fn clips_hold_what_was_captured_over_seams_and_gaps_up_to_now() {
     let mut kept = Keeper::start(&setup.hot, &["clip"]);
     let mut daemon = TestDaemon::start(setup);
     until("a chunk is sealed and the next one grows", 40, || {
-        daemon.ring("clip").len() == 1 && daemon.committed_seconds("clip") > 11.0
+        !daemon.ring("clip").is_empty() && daemon.committed_seconds("clip") > 11.0
     });
     let (ffmpeg, _) = daemon.children().into_iter().next().unwrap();
-    kill_process(ffmpeg, Signal::KILL).unwrap();
-    until("it is gone", 5, || !is_alive(ffmpeg));
+    // Stuck, not killed: noticed after 3 s, so that the gap is a gap however fast FFmpeg starts again.
+    kill_process(ffmpeg, Signal::STOP).unwrap();
+    until("it is replaced", 15, || !is_alive(ffmpeg));
     let before = daemon.committed_seconds("clip");
     until("more is committed after the gap", 30, || daemon.committed_seconds("clip") > before + 6.0);
 
@@ -106,7 +107,7 @@ fn clips_hold_what_was_captured_over_seams_and_gaps_up_to_now() {
 
     daemon.stop();
     let runs = kept.finish("clip");
-    assert_eq!(runs.len(), 2, "FFmpeg was killed once");
+    assert_eq!(runs.len(), 2, "FFmpeg was replaced once");
     let mut captured = Vec::new();
     for (number, run) in runs.iter().enumerate() {
         let joined = daemon.setup.folder().join(format!("run-{number}.ts"));

@@ -29,7 +29,7 @@ use crate::{
     playback::{ClipCache, TableCache},
     storage::{DeviceIndex, HotDevice, HotLayout, HotLimits, Retention, Volume, inventory},
     supervisor::{ChildSpec, Load, LoadActor, Slot, Supervisor},
-    web::{DeviceStatus, HotCache, Stills, WebDevice, WebState, facts, reader::Readers},
+    web::{DeviceStatus, HotCache, Stills, WebDevice, WebState, encodes::Encodes, facts, reader::Readers},
 };
 
 /// Jobs that may wait for the commit thread: one commit and one reservation of run numbers for each device.
@@ -156,6 +156,9 @@ impl Host {
         let devices = self.devices.iter().map(|device| Arc::new(web_device(device))).collect();
         let ffmpeg = self.start.settings.ffmpeg.path.clone();
         let version = OnceLock::new();
+        let (settings, clock) = (self.start.settings.clone(), self.start.clock.clone());
+        let readers = Readers::start().map_err(|error| Error::io("starting the reader threads", "", error))?;
+        let encodes = Encodes::new(self.spawner.clone(), readers.clone(), settings, clock);
         Ok(WebState {
             settings: self.start.settings.clone(),
             clock: self.start.clock.clone(),
@@ -168,7 +171,8 @@ impl Host {
             ffmpeg: Arc::new(move || version.get_or_init(|| facts::ffmpeg_version(&ffmpeg)).clone()),
             load: self.load.clone(),
             cleaner: self.cleaner_status(),
-            readers: Readers::start().map_err(|error| Error::io("starting the reader threads", "", error))?,
+            readers,
+            encodes,
             hot_cache: HotCache::default(),
             stills: Stills::new(self.spawner.clone()),
             tables: TableCache::default(),

@@ -11,6 +11,7 @@
 
 pub mod command;
 mod encoder;
+mod encoding;
 mod ffmpeg_actor;
 mod probing;
 mod process;
@@ -24,6 +25,7 @@ mod watcher;
 
 pub use command::{Attempt, FfmpegCommand};
 pub use encoder::{Capabilities, Encoder, Probed};
+pub use encoding::{Hearer, Input};
 pub use ffmpeg_actor::{CaptureParts, FfmpegActor};
 pub use process::{ChildExit, ProcessCell, Progress, Running};
 pub use source::{AudioStream, Reason, SourceProbe, VideoStream};

@@ -7,7 +7,10 @@
 use std::{collections::VecDeque, process::Stdio, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{FutureExt, future::FusedFuture};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, FusedFuture},
+};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -47,13 +50,32 @@ pub(super) enum Look {
     TooLong(Vec<String>),
 }
 
-enum Job {
-    Run { command: FfmpegCommand, running: Arc<Running>, orders: mpsc::Receiver<Order> },
-    Look { command: FfmpegCommand, feed: Feed, limit: Duration, reply: oneshot::Sender<Look> },
+/// How much of the processor a child gets when others want it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Priority {
+    Usual,
+    /// nice 19.
+    Lowest,
+}
+
+pub(super) enum Job {
+    Run {
+        command: FfmpegCommand,
+        running: Arc<Running>,
+        orders: mpsc::Receiver<Order>,
+    },
+    Look {
+        command: FfmpegCommand,
+        feed: Feed,
+        limit: Duration,
+        reply: oneshot::Sender<Look>,
+    },
+    /// Anything else that starts children or must outlive who asked for it.
+    Work(Box<dyn FnOnce(WorkGroup) -> BoxFuture<'static, ()> + Send>),
 }
 
 /// What a look reads on its input, and how much of its output is kept.
-struct Feed {
+pub(super) struct Feed {
     input: Bytes,
     output_bytes_max: u64,
 }
@@ -92,7 +114,7 @@ impl Spawner {
         self.submit(Job::Run { command, running, orders })
     }
 
-    fn submit(&self, job: Job) -> Result<()> {
+    pub(super) fn submit(&self, job: Job) -> Result<()> {
         self.jobs
             .try_send(job)
             .map_err(|_| Error::new(Kind::Unavailable, "the thread that keeps FFmpeg is not serving"))
@@ -131,6 +153,7 @@ impl Job {
     async fn run(self, group: WorkGroup) {
         match self {
             Self::Run { command, running, orders } => run(command, &running, orders, group).await,
+            Self::Work(work) => work(group).await,
             Self::Look { command, feed, limit, mut reply } => {
                 // Whoever asked may leave: then the child goes too, by `kill_on_drop`.
                 tokio::select! {
@@ -146,7 +169,7 @@ impl Job {
 async fn run(command: FfmpegCommand, running: &Running, mut orders: mpsc::Receiver<Order>, group: WorkGroup) {
     // Should this task ever end early, its child dies with it and the place becomes free.
     let _finish = FinishOnDrop(running);
-    let mut child = match spawn(&command, Stdio::piped(), group) {
+    let mut child = match spawn(&command, Stdio::piped(), group, Priority::Usual) {
         Ok(child) => child,
         Err(error) => {
             let words = vec![format!("{}: {error}", command.program.display())];
@@ -236,7 +259,7 @@ async fn obey(
 
 async fn look(command: &FfmpegCommand, feed: Feed, limit: Duration, group: WorkGroup) -> Look {
     let stdin = if feed.input.is_empty() { Stdio::null() } else { Stdio::piped() };
-    let mut child = match spawn(command, stdin, group) {
+    let mut child = match spawn(command, stdin, group, Priority::Usual) {
         Ok(child) => child,
         Err(error) => return Look::NotStarted(format!("{}: {error}", command.program.display())),
     };
@@ -268,7 +291,12 @@ async fn look(command: &FfmpegCommand, feed: Feed, limit: Duration, group: WorkG
     }
 }
 
-fn spawn(command: &FfmpegCommand, stdin: Stdio, group: WorkGroup) -> std::io::Result<Child> {
+pub(super) fn spawn(
+    command: &FfmpegCommand,
+    stdin: Stdio,
+    group: WorkGroup,
+    priority: Priority,
+) -> std::io::Result<Child> {
     let parent = rustix::process::getpid();
     let mut spawn = Command::new(&command.program);
     spawn.args(&command.args).current_dir(&command.dir);
@@ -277,7 +305,7 @@ fn spawn(command: &FfmpegCommand, stdin: Stdio, group: WorkGroup) -> std::io::Re
     spawn.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own: a terminal's Ctrl-C stops the daemon, which then stops FFmpeg in order.
     spawn.process_group(0).kill_on_drop(true);
-    // SAFETY: prctl, getppid, the one write(2) of `enter` and making an error from an errno are async-signal-safe and
+    // SAFETY: prctl, getppid, setpriority, the one write(2) of `enter` and making an error from an errno are async-signal-safe and
     // allocate nothing.
     unsafe {
         spawn.pre_exec(move || {
@@ -288,6 +316,10 @@ fn spawn(command: &FfmpegCommand, stdin: Stdio, group: WorkGroup) -> std::io::Re
             if libc::getppid() != parent.as_raw_nonzero().get() {
                 return Err(std::io::Error::from_raw_os_error(libc::ECHILD));
             }
+            // A kernel that refuses lets it run all the same.
+            if priority == Priority::Lowest {
+                libc::setpriority(libc::PRIO_PROCESS, 0, 19);
+            }
             group.enter()
         });
     }
@@ -295,7 +327,7 @@ fn spawn(command: &FfmpegCommand, stdin: Stdio, group: WorkGroup) -> std::io::Re
 }
 
 /// To the whole group. Only this thread reaps, so a pid that the child still has cannot be another's.
-fn signal(child: &Child, signal: Signal) {
+pub(super) fn signal(child: &Child, signal: Signal) {
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     if let Some(pid) = pid {
         let _ = kill_process_group(pid, signal);
@@ -312,7 +344,7 @@ fn exit_of(status: std::io::Result<std::process::ExitStatus>) -> ChildExit {
 
 /// Calls `take` with each line; `\r` ends one too. Lines beyond [`WORD_BYTES_MAX`] come in pieces, so that a child
 /// that never ends its line costs no memory.
-async fn each_line(pipe: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&str)) {
+pub(super) async fn each_line(pipe: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&str)) {
     let Some(pipe) = pipe else { return };
     let mut pipe = BufReader::with_capacity(4096, pipe);
     let mut line = Vec::with_capacity(WORD_BYTES_MAX);

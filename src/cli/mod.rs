@@ -20,8 +20,11 @@ use crate::{
 
 mod archive;
 mod check;
+mod clip;
 mod doctor;
+mod fetch;
 mod hot;
+mod output;
 
 const UNHEALTHY: u8 = 1;
 const BAD_CONFIGURATION: u8 = 78;
@@ -55,6 +58,8 @@ enum Command {
         #[command(subcommand)]
         action: ArchiveAction,
     },
+    /// Save a span of a device as one MP4
+    Clip(clip::Wish),
 }
 
 #[derive(Args)]
@@ -104,6 +109,7 @@ impl Command {
             Self::Hot { action: HotAction::Status(common) } => common,
             Self::Hot { action: HotAction::Setup(setup) } => &setup.common,
             Self::Archive { action } => action.common(),
+            Self::Clip(wish) => &wish.common,
         };
         let path = config_path(config.config.as_deref());
         let settings = match config::load(path.as_deref()) {
@@ -122,6 +128,7 @@ impl Command {
             Self::Archive { action: ArchiveAction::List(which) } => archive::list(&settings, &which),
             Self::Archive { action: ArchiveAction::Verify(which) } => archive::verify(&settings, &which),
             Self::Archive { action: ArchiveAction::Repair(which) } => archive::repair(&settings, &which),
+            Self::Clip(wish) => clip::run(settings, wish),
         }
     }
 }
@@ -178,11 +185,22 @@ mod tests {
             "archive list",
             "archive verify lobby",
             "archive repair --config x.toml lobby",
+            "clip lobby --start 1700000000 --end 2023-11-14T22:13:30Z -o x.mp4",
+            "clip lobby --start 1700000000.5 --end 1700000001 --output x.mp4 --preset pi_optimized --gap skip",
         ] {
             let words = ["capstan"].into_iter().chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
         }
-        for line in ["", "fly", "serve --confg x", "archive list ../x"] {
+        for line in [
+            "",
+            "fly",
+            "serve --confg x",
+            "archive list ../x",
+            "clip lobby --start 1700000000 --end 1700000001",
+            "clip lobby --start yesterday --end 1700000001 -o x.mp4",
+            "clip ../x --start 1700000000 --end 1700000001 -o x.mp4",
+            "clip lobby --start 1700000000 --end 1700000001 -o x.mp4 --preset ultra",
+        ] {
             let words = ["capstan"].into_iter().chain(line.split(' '));
             assert_eq!(Cli::try_parse_from(words).err().map(|error| error.exit_code()), Some(2), "{line}");
         }

@@ -201,11 +201,24 @@ pub struct Limits {
     pub body_bytes: Bytes,
     /// Longest clip made of one request; longer spans play as a playlist.
     pub clip_seconds: u64,
+    /// Clips that wait to be encoded anew; one is at a time.
+    pub encode_queue: usize,
+    /// Encoded clips kept in hot, of what the devices' quotas leave.
+    pub encode_bytes: Bytes,
+    /// Longest time one may take.
+    pub encode_seconds: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections_per_worker: 1024, body_bytes: Bytes(256 << 10), clip_seconds: 2 * 3600 }
+        Self {
+            connections_per_worker: 1024,
+            body_bytes: Bytes(256 << 10),
+            clip_seconds: 2 * 3600,
+            encode_queue: 4,
+            encode_bytes: Bytes(64 << 20),
+            encode_seconds: 1800,
+        }
     }
 }
 

@@ -84,6 +84,13 @@ impl Settings {
             &limits.clip_seconds,
             "must be 10 to 43200: a sample in a longer clip could need more than 32 bits",
         );
+        out.check(limits.encode_queue <= 64, "limits.encode_queue", &limits.encode_queue, "must be at most 64");
+        out.check(
+            (1..=86_400).contains(&limits.encode_seconds),
+            "limits.encode_seconds",
+            &limits.encode_seconds,
+            "must be 1 to 86400",
+        );
     }
 
     fn archive_rules(&self, out: &mut Problems) {

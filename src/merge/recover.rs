@@ -21,8 +21,11 @@ use crate::{
         scan, seal,
         verify::verify,
     },
-    merge::chunk::{ChunkWriter, Found, SealedChunk},
-    storage::{layout::ChunkKey, volume::Volume},
+    merge::{
+        chunk::{ChunkWriter, Found, SealedChunk},
+        handover::entry,
+    },
+    storage::{ChunkEntry, Place, layout::ChunkKey, volume::Volume},
 };
 
 /// What became of one file in `temp`.
@@ -61,6 +64,26 @@ pub fn recover(
         }
     });
     Ok(recovered.collect())
+}
+
+/// What readers may see of a chunk in `temp` that nobody writes: everything up to its last mark. Changes nothing.
+/// None when that is nothing.
+pub fn look(volume: &Volume, device: &DeviceId, key: ChunkKey) -> Result<Option<ChunkEntry>> {
+    let path = volume.layout().open_chunk(device, key);
+    let reading = |source| Error::io("reading", &path, source);
+    let file = volume.open_read(&path)?;
+    let len = length(&file, &path)?;
+    let head = Head::read(&file).map_err(reading)?.filter(|head| head.meta.device == *device);
+    let Some(mut head) = head else { return Ok(None) };
+    if head.meta.sealed.is_some() && seal::layout(&file, &head, len).map_err(reading)?.is_some() {
+        return Ok(Some(entry(&head.meta, Place::Temp, len)));
+    }
+    head.meta.sealed = None;
+    let pieces = scan::deep(&file, head.meta.data_offset, len).map_err(reading)?;
+    let kept = salvage(&pieces, &head.tracks, head.meta.data_offset, Tail::Cut);
+    let end = head.end(&kept.tables);
+    let found = ChunkEntry { end, gaps: kept.tables.gaps, ..entry(&head.meta, Place::Temp, kept.len) };
+    Ok((kept.fragments > 0).then_some(found))
 }
 
 /// Checks every byte of a chunk, growing or sealed, wherever it is.

@@ -113,6 +113,11 @@ impl Clip {
         self.len() == 0
     }
 
+    /// How many chunks it is made of.
+    pub fn chunks(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Strong and with quotes: two clips of one tag have the same bytes. The chunks' bytes never change, so their names
     /// and ranges stand for them.
     pub fn etag(&self) -> String {

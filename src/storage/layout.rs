@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! HOT/control.sock                                          the CLI's way in
+//! HOT/.encoded/<id>.mp4                                     clips encoded anew
 //! HOT/<device>/segments/segment_<epoch>_<number>.ts         waiting or live segments; `live.json` keeps MEDIA-SEQUENCE
 //! HOT/<device>/captures/capture_<epoch>_<pts>.jpg           full pictures
 //! HOT/<device>/thumbnails/thumbnail_<epoch>_<pts>.jpg       320×180 pictures
@@ -73,6 +74,11 @@ impl HotLayout {
 
     pub fn control_socket(&self) -> PathBuf {
         self.root.join("control.sock")
+    }
+
+    /// Clips that were encoded anew. No device is called that: ids have no dot.
+    pub fn encoded(&self) -> PathBuf {
+        self.root.join(".encoded")
     }
 
     pub fn device(&self, device: &DeviceId) -> PathBuf {

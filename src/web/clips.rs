@@ -1,6 +1,6 @@
 //! Clips over HTTP: any span of a device as one MP4, made while it is read, and the files that are clips by other names.
 
-use std::ops::Range;
+use std::{fmt::Write as _, ops::Range};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -18,6 +18,7 @@ use super::{
     time::Asked,
 };
 use crate::{
+    capture::command::Preset,
     clock::{TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
     ids::DeviceId,
@@ -42,6 +43,16 @@ pub struct Query {
     tracks: Option<String>,
     /// `1`: the slice table as text.
     explain: Option<String>,
+    /// Encoded anew, as a job: see [`super::encodes`].
+    preset: Option<String>,
+}
+
+/// What is made of the clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    File,
+    Explained,
+    Encoded(Preset),
 }
 
 /// `GET /api/host/clip/{device}.mp4?start&end`
@@ -62,6 +73,17 @@ pub async fn span(
     let gaps = choice("gap", query.gap.as_deref(), &[("keep", Gaps::Keep), ("skip", Gaps::Skip)])?;
     let sound_only = choice("tracks", query.tracks.as_deref(), &[("all", false), ("audio", true)])?;
     let explain = choice("explain", query.explain.as_deref(), &[("0", false), ("1", true)])?;
+    let preset = query
+        .preset
+        .as_deref()
+        .map(|text| choice("preset", Some(text), &Preset::ALL.map(|preset| (preset.name(), preset))))
+        .transpose()?;
+    let form = match preset {
+        _ if explain => Form::Explained,
+        Some(_) if sound_only => return Err(Error::new(Kind::Invalid, "only pictures are encoded anew").at("preset")),
+        Some(preset) => Form::Encoded(preset),
+        None => Form::File,
+    };
     let (start, end) = asked.ends(state.clock.wall())?;
     let start = start.ok_or_else(|| Error::new(Kind::Invalid, "is missing").at("start"))?;
     let end = match end {
@@ -73,7 +95,7 @@ pub async fn span(
     if start >= end {
         return Err(nothing(&device, &wish.span));
     }
-    serve(&request, &state, &device, wish, explain).await
+    serve(&request, &state, &device, wish, form).await
 }
 
 /// `GET /host/stream/{device}/segments/{hour}/archive_hour_{hour}.mp4?date=YYYY-MM-DD`
@@ -90,7 +112,7 @@ pub async fn hour(
         return Err(Error::new(Kind::NotFound, format!("the file of hour {0} is archive_hour_{0}.mp4", hour.number)));
     }
     let wish = Cut { span: hour.from..hour.to, gaps: Gaps::Keep, sound_only: false };
-    serve(&request, &state, &device, wish, false).await
+    serve(&request, &state, &device, wish, Form::File).await
 }
 
 /// `GET /host/stream/{device}/audio/{hour}/audio_10s_{NNN}.m4a?date=YYYY-MM-DD`: sound of 10 s, 000 to 359.
@@ -107,7 +129,7 @@ pub async fn sound(
     let number = number.ok_or_else(|| Error::new(Kind::NotFound, "pieces of an hour are audio_10s_000 to _359"))?;
     let from = hour.from + number * PIECE_SECONDS * TICKS_PER_SECOND;
     let wish = Cut { span: from..from + PIECE_SECONDS * TICKS_PER_SECOND, gaps: Gaps::Keep, sound_only: true };
-    serve(&request, &state, &device, wish, false).await
+    serve(&request, &state, &device, wish, Form::File).await
 }
 
 async fn serve(
@@ -115,7 +137,7 @@ async fn serve(
     state: &WebState,
     device: &WebDevice,
     mut wish: Cut,
-    explain: bool,
+    form: Form,
 ) -> Result<HttpResponse> {
     let chunks = device.index.snapshot();
     let Some(newest) = chunks.iter().map(|chunk| chunk.end).max() else { return Err(nothing(device, &wish.span)) };
@@ -138,22 +160,22 @@ async fn serve(
         Made::Until(end) => {
             let wish = Cut { span: wish.span.start..end, ..wish };
             return Ok(HttpResponse::TemporaryRedirect()
-                .insert_header((header::LOCATION, address(&device.id, &wish, explain)))
+                .insert_header((header::LOCATION, address(&device.id, &wish, form)))
                 .insert_header((header::CACHE_CONTROL, "no-store"))
                 .finish());
         }
     };
-    let content = if explain {
-        Content {
+    let content = match form {
+        Form::Encoded(preset) => return state.encodes.ask(*clip, preset),
+        Form::Explained => Content {
             slices: vec![Slice::Bytes(clip.explain().into())],
             content_type: "text/plain; charset=utf-8",
             etag: None,
             cache_control: "no-store",
             location: None,
             file_name: None,
-        }
-    } else {
-        content(&clip)
+        },
+        Form::File => content(&clip),
     };
     Ok(respond(request, &state.readers, content))
 }
@@ -174,10 +196,17 @@ fn content(clip: &Clip) -> Content {
 }
 
 /// The address of a clip with both ends told.
-fn address(device: &DeviceId, wish: &Cut, explain: bool) -> String {
+pub fn address(device: &DeviceId, wish: &Cut, form: Form) -> String {
     let mut out = format!("/api/host/clip/{device}.mp4?start={}&end={}", exact(wish.span.start), exact(wish.span.end));
-    let options = [(wish.gaps == Gaps::Skip, "&gap=skip"), (wish.sound_only, "&tracks=audio"), (explain, "&explain=1")];
+    let options = [(wish.gaps == Gaps::Skip, "&gap=skip"), (wish.sound_only, "&tracks=audio")];
     options.iter().filter(|(wanted, _)| *wanted).for_each(|(_, option)| out.push_str(option));
+    match form {
+        Form::File => {}
+        Form::Explained => out.push_str("&explain=1"),
+        Form::Encoded(preset) => {
+            let _ = write!(out, "&preset={}", preset.name());
+        }
+    }
     out
 }
 

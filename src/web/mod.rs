@@ -34,6 +34,7 @@ mod chunks;
 mod clips;
 mod commands;
 pub mod control;
+pub mod encodes;
 mod error;
 pub mod facts;
 mod footage;
@@ -61,11 +62,13 @@ mod ui;
 #[cfg(test)]
 mod tests;
 
+pub use clips::{Form, address};
 pub use commands::handler;
 pub use live::HotCache;
 use routes::{ROUTES, routes};
 pub use server::{bind, serve};
 pub use stills::Stills;
+pub use time::moment;
 
 /// What handlers read: snapshots and handles, nothing that could make them wait.
 pub struct WebState {
@@ -88,6 +91,7 @@ pub struct WebState {
     pub tables: TableCache,
     pub clips: ClipCache,
     pub stills: Stills,
+    pub encodes: encodes::Encodes,
 }
 
 /// One device as readers see it.

@@ -107,6 +107,7 @@ const PATH_PARTS: &[(&str, Shape, &str)] = &[
     ("archive_hour_{again}", Shape::Between(0, 23), "the hour once more"),
     ("audio_10s_{piece}", Shape::Like(r"^[0-3][0-9]{2}$"), "`000` to `359`"),
     ("chunk_10min_{index}", Shape::Like(r"^[0-9]+(-[0-9]+)?$"), "place within the hour; `-2` and up for newcomers"),
+    ("clip-jobs/{id}", Shape::Text, "as the clip's reply names it"),
     ("assets/{name}", Shape::Text, "as the page names it"),
 ];
 

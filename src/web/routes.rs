@@ -3,7 +3,7 @@
 use actix_web::{Route, guard, middleware::Compress, web};
 
 use super::{
-    chunks, clips, error, host, live, manifest, manual,
+    chunks, clips, encodes, error, host, live, manifest, manual,
     openapi::{self, Doc, Param, Reply::*},
     playlists, restart,
     shape::Shape,
@@ -37,6 +37,9 @@ const HLS: &str = "application/vnd.apple.mpegurl";
 const ARCHIVE: &[u16] = &[404, 410, 500, 503];
 /// The same for what is made of footage up to an end, which is told in the address.
 const MADE: &[u16] = &[307, 404, 410, 413, 500, 503];
+
+/// And a result that grew beyond its budget.
+const ENCODED: &[u16] = &[307, 404, 410, 413, 500, 503, 507];
 
 const fn param(name: &'static str, shape: Shape, about: &'static str) -> Param {
     Param { name, shape, about, needed: false }
@@ -127,9 +130,10 @@ pub const ROUTES: &[Entry] = &[
         || read().to(clips::span),
         Doc::new(
             "Any span as one MP4, made while it is read",
-            Bytes(&["video/mp4", "audio/mp4", "text/plain; charset=utf-8"]),
+            Bytes(&["video/mp4", "audio/mp4", "text/plain; charset=utf-8", "application/json"]),
         )
-        .others(MADE)
+        .also(202)
+        .others(ENCODED)
         .query(&[
             Param { needed: true, ..START },
             END,
@@ -137,7 +141,22 @@ pub const ROUTES: &[Entry] = &[
             param("gap", Shape::Word(&["keep", "skip"]), "`keep`: the last picture stands through a gap"),
             param("tracks", Shape::Word(&["all", "audio"]), "`audio`: the sound alone"),
             param("explain", Shape::Word(&["0", "1"]), "`1`: as text, which bytes come from where"),
+            param(
+                "preset",
+                Shape::Word(&["fast", "medium", "high", "low", "pi_optimized"]),
+                "encoded anew, as a job: the reply is that of `/api/host/clip-jobs/{id}`",
+            ),
         ]),
+    ),
+    entry(
+        "/api/host/clip-jobs/{id}.mp4",
+        || read().to(encodes::result),
+        Doc::new("What a clip encoded anew came to", Bytes(&["video/mp4"])).others(&[404, 410, 500, 503, 507]),
+    ),
+    entry(
+        "/api/host/clip-jobs/{id}",
+        || read().to(encodes::job),
+        Doc::new("How far the encoding of a clip is", Json(&shapes::JOB)).also(202).others(&[404, 410, 500, 503, 507]),
     ),
     entry(
         "/api/host/playlist/{device}.m3u8",

@@ -63,6 +63,7 @@ const HOT: Shape = Fields(&[
     ("quota_bytes", Count),
     ("newest_segment_age_seconds", Maybe(&Amount)),
     ("newest_picture_age_seconds", Maybe(&Amount)),
+    ("oldest_waiting_age_seconds", Maybe(&Amount)),
     ("losing", Flag),
 ]);
 
@@ -186,3 +187,15 @@ pub const HOUR: Shape = Fields(&[("hour", Between(0, 23)), ("manifest_url", Link
 pub const RESTART_ASKED: Shape = Fields(&[("duration_seconds", NumberBetween(1, 60))]);
 pub const RESTART: Shape =
     Fields(&[("success", Flag), ("video_url", Link), ("video_id", Text), ("start", Time), ("end", Time)]);
+
+/// A clip that is encoded anew: 202 while it is not done, 200 with `url` and `compression_ratio` when it is.
+pub const JOB: Shape = Fields(&[
+    ("success", Flag),
+    ("url?", Link),
+    ("size", Count),
+    ("compression_ratio?", Amount),
+    ("count", Count),
+    ("state", Word(&["queued", "running", "done"])),
+    ("progress", NumberBetween(0, 1)),
+    ("job_url", Link),
+]);

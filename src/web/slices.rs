@@ -143,7 +143,7 @@ fn cut(slices: &[Slice], range: Range<u64>) -> Vec<Slice> {
 
 /// The bytes in pieces of at most [`PIECE_BYTES`]. A file that ends early is an error: the connection is closed, so
 /// that the client sees a short body and not a wrong one.
-fn pieces(slices: Vec<Slice>, readers: Readers) -> impl Stream<Item = io::Result<Bytes>> {
+pub fn pieces(slices: Vec<Slice>, readers: Readers) -> impl Stream<Item = io::Result<Bytes>> + Send {
     stream::try_unfold((VecDeque::from(slices), readers), |(mut slices, readers)| async move {
         let Some(slice) = slices.pop_front() else { return Ok(None) };
         let (piece, rest) = match slice {

@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod clips;
+mod encodes_of_clips;
 mod pictures;
 mod playlists;
 mod timeline;
@@ -77,6 +78,9 @@ impl Host {
             status: Arc::new(move || online.clone()),
             commit: Arc::new(|| Box::pin(std::future::ready(Ok(())))),
         };
+        let readers = reader::Readers::start().unwrap();
+        let spawner = Spawner::start(WorkGroup::default()).unwrap();
+        let encodes = encodes::Encodes::new(spawner.clone(), readers.clone(), settings.clone(), clock.clone());
         let state = Data::new(WebState {
             settings,
             clock,
@@ -88,9 +92,10 @@ impl Host {
             ffmpeg: Arc::new(|| Ok("ffmpeg version 5.1".into())),
             load: Arc::default(),
             cleaner: Arc::new(Arc::default),
-            readers: reader::Readers::start().unwrap(),
+            readers,
             hot_cache: HotCache::default(),
-            stills: Stills::new(Spawner::start(WorkGroup::default()).unwrap()),
+            stills: Stills::new(spawner),
+            encodes,
             tables: TableCache::default(),
             clips: ClipCache::default(),
         });

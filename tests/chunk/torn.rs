@@ -13,8 +13,9 @@ use capstan::{
     },
     merge::{
         chunk::ChunkWriter,
-        recover::{Recovered, recover, repair_file, verify_file},
+        recover::{Recovered, look, recover, repair_file, verify_file},
     },
+    storage::layout::ChunkKey,
 };
 
 use crate::support::{Media, Place, Random, decode, device, encode, rounds, small};
@@ -56,9 +57,22 @@ impl Recording {
     /// Puts a damaged file in place and recovers it.
     fn recover(&self, damaged: &[u8], hot_has_more: bool) -> Recovered {
         std::fs::write(self.file(), damaged).unwrap();
+        let key = ChunkKey::parse(self.path.file_name().unwrap().to_str().unwrap()).unwrap();
+        let seen = look(&self.place.volume, &device(), key).unwrap();
+        assert!(std::fs::read(self.file()).unwrap() == damaged, "looking changes nothing");
         let mut recovered = recover(&self.place.volume, &device(), &|_| hot_has_more).unwrap();
         assert_eq!(recovered.len(), 1);
-        recovered.pop().unwrap().unwrap()
+        let recovered = recovered.pop().unwrap().unwrap();
+        // Who only looks sees what recovery keeps when nothing but marks counts.
+        if hot_has_more {
+            let kept = match &recovered {
+                Recovered::Open(writer) => Some(writer.published_len()),
+                Recovered::Sealed(chunk) => Some(chunk.bytes),
+                Recovered::Deleted(_) | Recovered::Quarantined { .. } => None,
+            };
+            assert_eq!(seen.map(|chunk| chunk.bytes), kept);
+        }
+        recovered
     }
 
     /// Fragments that end at or before `len`.

@@ -16,6 +16,7 @@ use super::{
     source::SourceProbe,
 };
 
+mod encode;
 mod input;
 mod output;
 mod probe;
@@ -24,6 +25,7 @@ mod test_source;
 #[cfg(test)]
 mod tests;
 
+pub use encode::{Preset, encode_clip};
 pub use probe::{encoder_trial, probe_source, text_trial, version};
 pub use still::{Still, StillInput, still};
 

@@ -148,9 +148,25 @@ fn looks_and_trials() {
     {
         text += &still(&settings, &Still { input, picture, width }).to_string();
     }
-    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/command/looks.txt");
+    check_text("looks", &text);
+}
+
+#[test]
+fn clips_are_encoded_by_preset() {
+    let settings = Settings::default();
+    let mut text = String::new();
+    for preset in Preset::ALL {
+        assert_eq!(Preset::parse(preset.name()), Some(preset));
+        text += &encode_clip(&settings, preset, std::path::Path::new("/run/capstan/x.mp4")).to_string();
+    }
+    assert_eq!(Preset::parse("ultra"), None);
+    check_text("clips", &text);
+}
+
+fn check_text(name: &str, text: &str) {
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/command/{name}.txt"));
     if std::env::var_os("CAPSTAN_BLESS").is_some() {
-        std::fs::write(&golden, &text).unwrap();
+        std::fs::write(&golden, text).unwrap();
     }
     assert_eq!(text, std::fs::read_to_string(golden).unwrap_or_default());
 }
