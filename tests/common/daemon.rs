@@ -2,16 +2,20 @@
 
 use std::{
     collections::HashSet,
-    fs,
-    io::{BufRead as _, BufReader, Write as _},
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener},
     os::unix::{fs::MetadataExt as _, net::UnixStream, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use capstan::storage::layout::{ColdLayout, HotKind, HotLayout, RingSlot, parse_hot_name};
+use capstan::{
+    ids::SegmentKey,
+    media::mp4,
+    storage::layout::{ColdLayout, HotKind, HotLayout, RingSlot, parse_hot_name},
+};
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
@@ -361,10 +365,21 @@ pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
 }
 
-fn by_time(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
-    // Chunks are written one after the other, so the time of the last write is their order, also over midnight.
-    files.sort_by_key(|file| fs::metadata(file).and_then(|data| data.modified()).unwrap());
-    files
+/// As recorded: by the last segment that each says it holds, whatever the clock did; growing ones come last. The time of
+/// the last write alone would not do: two files of one commit may share a tick of the file system's clock.
+fn by_time(files: Vec<PathBuf>) -> Vec<PathBuf> {
+    // What moved from temp into the ring since it was listed is left out.
+    let mut keyed: Vec<_> = files.into_iter().filter_map(|path| Some((recorded(&path).ok()?, path))).collect();
+    keyed.sort();
+    keyed.into_iter().map(|(_, path)| path).collect()
+}
+
+fn recorded(path: &Path) -> io::Result<(bool, Option<SegmentKey>, SystemTime)> {
+    let (file, mut first) = (File::open(path)?, Vec::new());
+    let written = file.metadata()?.modified()?;
+    file.take(4096).read_to_end(&mut first)?;
+    let sealed = mp4::head(&first).and_then(|meta| meta.sealed).and_then(|sealed| sealed.last_mark);
+    Ok((sealed.is_none(), sealed.map(|mark| mark.last), written))
 }
 
 pub fn children_of(parent: Pid) -> Vec<(Pid, String)> {
