@@ -35,5 +35,11 @@ fn main() {
             ffmpeg.as_secs_f64() * 1e3,
             ffmpeg.as_secs_f64() / ours.as_secs_f64()
         );
+        // The archive is a disk; RAM is printed to show what the file system costs.
+        if name == "disk" {
+            let (theirs_ms, ours_ms) = (ffmpeg.as_secs_f64() * 1e3, ours.as_secs_f64() * 1e3);
+            let times = theirs_ms / ours_ms;
+            println!("claim\tmerge_cpu\t{theirs_ms:.0} ms CPU\t{ours_ms:.1} ms CPU, {times:.0} times less");
+        }
     }
 }
