@@ -207,7 +207,12 @@ fn any_moment_has_its_picture_and_the_last_seconds_an_address() {
     let newest = format!("/api/host/screenshot/{DEVICE}");
     until("a screenshot", 20, || daemon.get(&newest).status == 200);
     assert!(daemon.get(&newest).body.starts_with(&[0xFF, 0xD8, 0xFF]));
-    until("a second chunk grows", 40, || daemon.ring(DEVICE).len() == 1 && daemon.open_chunks(DEVICE).len() == 1);
+    // The first chunk may be short: it ends on the grid of the clock.
+    until("a second chunk grows", 60, || {
+        daemon.committed_seconds(DEVICE) > 8.0
+            && !daemon.ring(DEVICE).is_empty()
+            && daemon.open_chunks(DEVICE).len() == 1
+    });
 
     let reply =
         http::post(daemon.address(), &format!("/api/host/restart-video/{DEVICE}"), &json!({"duration_seconds": 5}));
@@ -220,7 +225,11 @@ fn any_moment_has_its_picture_and_the_last_seconds_an_address() {
     let state = daemon.json("/api/host/state");
     assert!(ms(&state["devices"][0]["chunks"]["newest"]) >= ms(&made["end"]), "{made}");
 
-    let clip = daemon.get(made["video_url"].as_str().unwrap());
+    let mut clip = daemon.get(made["video_url"].as_str().unwrap());
+    // Sound may have come further than pictures: the clip ends where both have come to.
+    if clip.status == 307 {
+        clip = daemon.get(clip.header("location").unwrap());
+    }
     assert_eq!((clip.status, clip.header("content-type")), (200, Some("video/mp4")), "{}", clip.text());
     let file = daemon.setup.folder().join("restart.mp4");
     fs::write(&file, clip.body).unwrap();
