@@ -5,7 +5,7 @@ CARGO ?= cargo
 BIN := target/release/capstan
 UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: run build ui test soak bench lint fuzz install clean-demo help
+.PHONY: run build ui test soak bench bench-eyes lint fuzz install clean-demo help
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */	/' | expand -t 16
@@ -36,9 +36,14 @@ soak:           ## the long rounds: hours
 	@scripts/test.sh
 
 bench:          ## benches; writes docs/claims.md
-	@scripts/setup.sh test
+	@scripts/setup.sh bench
 	@$(MAKE) --no-print-directory ui
 	@scripts/bench.sh
+
+bench-eyes:     ## the whole labelled corpus of black, freeze and silence, ten minutes of each clip without trouble
+	@scripts/setup.sh test
+	@$(MAKE) --no-print-directory ui
+	@scripts/bench_eyes.sh
 
 lint:           ## formatting, clippy, house rules, units, spelling
 	@scripts/setup.sh lint

@@ -1,5 +1,9 @@
-//! What benches share: a minute of 2 Mb/s 1080p30 with AAC as 1 s segments, and this process's CPU time.
+//! What benches share: a minute of 2 Mb/s 1080p30 with AAC as 1 s segments, archives of hours, a small HTTP client, and
+//! this process's CPU time.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+pub mod client;
+pub mod footage;
 
 use std::{
     path::{Path, PathBuf},
@@ -21,29 +25,40 @@ use capstan::{
     storage::volume::Volume,
 };
 
-/// 2026-11-20T03:51:00Z: away from the grid line, so that all goes to one chunk.
+/// 2026-11-20T03:51:00Z: away from the full hour, so that all goes to one chunk.
 pub const START: Utc90k = Utc90k::from_seconds(1_795_146_660);
 
-/// Encodes 10 s and repeats it: 60 segments in `folder`, oldest first.
+/// 60 segments in `folder`, oldest first.
 pub fn minute(folder: &Path) -> Vec<PathBuf> {
+    segments(folder, footage::Kind { size: "1920x1080", video_kbps: 2000, audio_kbps: 128 }, 10, 60)
+}
+
+/// Encodes `encoded_seconds` and repeats them: segments of 1 s in `folder`, oldest first.
+pub fn segments(folder: &Path, kind: footage::Kind, encoded_seconds: u32, seconds: u32) -> Vec<PathBuf> {
     std::fs::create_dir_all(folder).unwrap();
-    let source = folder.join("10s.ts");
+    let source = folder.join("encoded.ts");
+    let footage::Kind { size, video_kbps, audio_kbps } = kind;
     run(&format!(
-        "-f lavfi -i testsrc2=size=1920x1080:rate=30:duration=10 -f lavfi -i sine=frequency=440:sample_rate=48000:duration=10 \
-         -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 30 -b:v 2M -minrate 2M -maxrate 2M \
-         -bufsize 1M -x264-params nal-hrd=cbr:scenecut=0 -c:a aac -b:a 128k {}",
+        "-f lavfi -i testsrc2=size={size}:rate=30:duration={encoded_seconds} \
+         -f lavfi -i sine=frequency=440:sample_rate=48000:duration={encoded_seconds} \
+         -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 30 -b:v {video_kbps}k \
+         -minrate {video_kbps}k -maxrate {video_kbps}k -bufsize {}k -x264-params nal-hrd=cbr:scenecut=0 \
+         -c:a aac -b:a {audio_kbps}k {}",
+        video_kbps / 2,
         source.display()
     ));
     let pattern = folder.join("segment_1_%09d.ts");
     run(&format!(
-        "-stream_loop 5 -i {} -c copy -f segment -segment_time 1 -segment_format mpegts {}",
+        "-stream_loop {} -i {} -c copy -f segment -segment_time 1 -segment_format mpegts {}",
+        seconds / encoded_seconds - 1,
         source.display(),
         pattern.display()
     ));
     std::fs::remove_file(source).unwrap();
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|kind| kind == "ts")).collect();
     files.sort();
-    files.truncate(60);
+    files.truncate(seconds as usize);
     files
 }
 
@@ -72,7 +87,8 @@ pub fn volume(folder: &Path) -> Arc<Volume> {
 /// Everything the merger does to a minute but deciding when: read, demux, lay, append, commit.
 pub fn merge(volume: &Arc<Volume>, files: &[PathBuf]) -> (ChunkWriter, u64) {
     let mut writer = None;
-    let mut timeline = Timeline::new(600);
+    // Of an hour, so that no boundary of ten minutes cuts what is merged.
+    let mut timeline = Timeline::new(3600);
     let mut last = None;
     for (number, file) in files.iter().enumerate() {
         let ts = std::fs::read(file).unwrap();
@@ -125,9 +141,18 @@ pub fn cpu() -> Duration {
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
-pub fn median(mut values: Vec<Duration>) -> Duration {
+pub fn median(values: Vec<Duration>) -> Duration {
+    percentile(values, 50)
+}
+
+/// The value below which `percent` of them lie.
+pub fn percentile(mut values: Vec<Duration>, percent: usize) -> Duration {
     values.sort();
-    values[values.len() / 2]
+    values[(values.len() * percent / 100).min(values.len() - 1)]
+}
+
+pub fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
 }
 
 /// Where to measure: RAM, to see the work alone, and the temporary folder, which is what this machine calls a disk.

@@ -4,16 +4,11 @@
 #[path = "common.rs"]
 mod common;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use capstan::{
     clock::Clock,
-    ids::{Epoch, SegmentKey},
-    media::mp4::{MarkInfo, scan, scan::Piece},
-    merge::{
-        chunk::{ChunkWriter, Fragment, OutSample, TrackRun},
-        recover::{Recovered, recover, verify_file},
-    },
+    merge::recover::{Recovered, recover, verify_file},
     playback::FragmentTable,
 };
 
@@ -22,7 +17,7 @@ fn main() {
     let files = common::minute(segments.path());
     for (name, folder) in common::folders() {
         let volume = common::volume(folder.path());
-        let writer = ten_minutes(&volume, &files);
+        let writer = common::footage::ten_minutes(&volume, &files);
         let (device, path) = (writer.spec().device.clone(), writer.path().clone());
         let absolute = volume.root().join(&path);
         let bytes = writer.published_len();
@@ -76,62 +71,4 @@ fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     let before = clock.mono();
     let out = work();
     (clock.mono().since(before), out)
-}
-
-/// One merged minute, appended ten times.
-fn ten_minutes(volume: &Arc<capstan::storage::volume::Volume>, files: &[std::path::PathBuf]) -> ChunkWriter {
-    let (first, _) = common::merge(volume, files);
-    let mut spec = first.spec().clone();
-    let minute = std::fs::read(volume.root().join(first.path())).unwrap();
-    let data_offset = first.meta().data_offset;
-    first.discard().unwrap();
-    spec.generation = 1;
-    let mut writer = ChunkWriter::create(Arc::clone(volume), spec).unwrap();
-    let pieces = scan::shallow(&minute, data_offset, minute.len() as u64).unwrap();
-    // Back to Annex B, as the writer takes it.
-    let mut video_es = minute.clone();
-    for turn in 0..10u64 {
-        for piece in &pieces {
-            let Piece::Fragment(fragment) = piece else { continue };
-            let [video, audio] = [&fragment.video, &fragment.audio].map(|run| run.as_ref().unwrap());
-            let video_samples = samples(video);
-            for sample in &video_samples {
-                start_codes(&mut video_es[sample.data.clone()]);
-            }
-            let audio_samples = samples(audio);
-            let shifted = |base: u64, rate: u64| base + turn * 61 * rate;
-            writer
-                .append(&Fragment {
-                    video: Some(TrackRun { base: shifted(video.base, 90_000), samples: &video_samples, es: &video_es }),
-                    audio: Some(TrackRun { base: shifted(audio.base, 48_000), samples: &audio_samples, es: &minute }),
-                })
-                .unwrap();
-        }
-        let last = SegmentKey { epoch: Epoch(1), number: turn };
-        writer.commit(MarkInfo { last, ..MarkInfo::default() }).unwrap();
-    }
-    writer
-}
-
-fn samples(run: &capstan::media::mp4::table::Run) -> Vec<OutSample> {
-    let mut at = run.offset as usize;
-    let samples = run.samples.iter().map(|sample| {
-        let data = at..at + sample.size as usize;
-        at = data.end;
-        OutSample { duration: sample.duration, cts: sample.cts, sync: sample.sync, data }
-    });
-    samples.collect()
-}
-
-/// Four length bytes become a four-byte start code.
-fn start_codes(mut sample: &mut [u8]) {
-    while let Some((length, rest)) = sample.split_first_chunk_mut::<4>() {
-        let size = u32::from_be_bytes(*length) as usize;
-        let already = *length == [0, 0, 0, 1];
-        *length = [0, 0, 0, 1];
-        if already {
-            return;
-        }
-        sample = &mut rest[size..];
-    }
 }

@@ -3,11 +3,17 @@
 #
 # A bench reports a figure with a line of its own, tabs between:   claim<TAB>KEY<TAB>BASELINE<TAB>OURS
 # Keys are the first column of benches/claims.tsv. CAPSTAN_BENCH_SECONDS shortens the ten minutes of disk_writes.
+# CAPSTAN_BENCH_ONLY="serving playback" runs these alone; the figures of the others stay those of their last run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 log=target/bench.txt
 mkdir -p target
-cargo bench --locked --benches 2>&1 | tee "$log"
+read -ra only <<<"${CAPSTAN_BENCH_ONLY:-}"
+if [ ${#only[@]} -gt 0 ]; then
+    cargo bench --locked "${only[@]/#/--bench=}" 2>&1 | tee -a "$log"
+else
+    cargo bench --locked --benches 2>&1 | tee "$log"
+fi
 # A fault of a bench hides in the pipe otherwise.
 machine="$(nproc) cores of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), Linux $(uname -r), $(ffmpeg -version | head -n 1 | cut -d ' ' -f 1-3)"
 # The bench of the demuxer speaks the table of its framework: its third column is the median.

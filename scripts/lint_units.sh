@@ -8,12 +8,14 @@ if ! command -v systemd-analyze >/dev/null 2>&1; then
     exit 0
 fi
 
-# The commands that the units name must exist for `verify`: a root of its own gives it one, without touching the machine.
+# The commands that the units name must exist for `verify`: a root of its own gives it those, without touching the machine.
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-mkdir -p "$root/usr/bin" "$root/etc/systemd/system" "$root/usr/lib/systemd"
-printf '#!/bin/sh\n' >"$root/usr/bin/capstan"
-chmod 0755 "$root/usr/bin/capstan"
+mkdir -p "$root/usr/bin" "$root/bin" "$root/etc/systemd/system" "$root/usr/lib/systemd"
+for command in usr/bin/capstan bin/kill; do
+    printf '#!/bin/sh\n' >"$root/$command"
+    chmod 0755 "$root/$command"
+done
 cp systemd/*.service systemd/*.timer systemd/*.mount "$root/etc/systemd/system/"
 for stock in /usr/lib/systemd/system /lib/systemd/system; do
     if [ -d "$stock" ]; then cp -a "$stock" "$root/usr/lib/systemd/system"; break; fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what `make run|test|lint` needs and this machine lacks. Debian and Ubuntu; sudo only when not root.
+# Installs what `make run|test|bench|lint` needs and this machine lacks. Debian and Ubuntu; sudo only when not root.
 # Elsewhere it names what is missing, so that the person can install it.
 set -euo pipefail
 
@@ -20,7 +20,11 @@ need ffmpeg ffmpeg
 need ffprobe ffmpeg
 need node nodejs
 need npm npm
-if [ "$purpose" = test ]; then
+if [ "$purpose" = bench ] && [ ! -x /usr/sbin/nginx ]; then
+    # The measure of benches/serving.rs and benches/browser.rs.
+    missing+=(nginx-light)
+fi
+if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
     need mkfs.ext4 e2fsprogs
     need losetup mount
     need curl curl
@@ -28,6 +32,10 @@ if [ "$purpose" = test ]; then
     need Xvfb xvfb
     need systemd-analyze systemd
     need python3 python3
+    # promtool, for the alerts of conf/prometheus.
+    need promtool prometheus
+    # The figure beside ours in benches/analysis.rs.
+    if ! /usr/bin/python3 -c 'import numpy' >/dev/null 2>&1; then missing+=(python3-numpy); fi
     # The browser of tests/e2e_browser.rs.
     need chromium chromium
     # The RTSP cameras of tests/lab/rtsp_server.py.
@@ -61,7 +69,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     rm -f "$log"
 fi
 
-if [ "$purpose" = test ]; then
+if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
     # The driver of that browser. Why not `npm ci`: see scripts/ui.sh.
     cd "$(dirname "$0")/../tests/browser"
     if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then

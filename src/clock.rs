@@ -12,6 +12,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+pub mod anchor;
+
 /// Ticks of the media clock in one second (ISO/IEC 13818-1: PTS and DTS count at 90 kHz).
 pub const TICKS_PER_SECOND: i64 = 90_000;
 

@@ -11,6 +11,8 @@ pub enum Kind {
     NotFound,
     /// It was there and is no more (expired, replaced).
     Gone,
+    /// Not for whoever asks.
+    Forbidden,
     /// It clashes with the present state.
     Conflict,
     /// The newest there is is too old to be shown as live.
@@ -34,6 +36,7 @@ impl Kind {
             Self::Invalid => "invalid",
             Self::NotFound => "not_found",
             Self::Gone => "gone",
+            Self::Forbidden => "forbidden",
             Self::Conflict => "conflict",
             Self::Stale => "stale",
             Self::Unavailable => "unavailable",

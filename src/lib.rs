@@ -1,9 +1,10 @@
 //! The map of Capstan, in the order data flows.
 //!
 //! A source becomes segments in RAM ([`capture`]), segments become crash-safe chunks on disk ([`merge`]), files are
-//! kept and let go ([`archive`], [`keep`], [`storage`]), and people and programs read them, or what is derived from
-//! them ([`playback`], [`web`]). [`device`] runs one such line per camera, [`supervisor`] restarts what fails, [`app`]
-//! wires everything. Leaves that know nobody: [`media`], [`clock`], [`error`], [`ids`], [`limits`].
+//! kept and let go ([`archive`], [`keep`], [`storage`]), pictures are watched ([`frames`], [`incident`]), what they show
+//! and what people say of it is written down ([`registry`]), and people and programs read all of it, or what is derived
+//! from it ([`playback`], [`web`]). [`device`] runs one such line per camera, [`supervisor`] restarts what fails, [`app`]
+//! wires everything. Leaves that know nobody: [`media`], [`clock`], [`error`], [`events`], [`ids`], [`limits`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout))]
 
@@ -15,12 +16,17 @@ pub mod clock;
 pub mod config;
 pub mod device;
 pub mod error;
+pub mod events;
+pub mod frames;
 pub mod ids;
+pub mod incident;
 pub mod keep;
 pub mod limits;
 pub mod media;
 pub mod merge;
+pub mod notify;
 pub mod playback;
+pub mod registry;
 pub mod storage;
 pub mod supervisor;
 pub mod telemetry;

@@ -1,72 +1,26 @@
 //! Every metric name and the logger. Counting is lock-free: a stage holds its device's counters, not the families.
 
+mod device;
+mod labels;
 pub mod logging;
 
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
-use crate::ids::DeviceId;
+pub use device::{DeviceMetrics, Written};
+pub use labels::{
+    ActorLabel, DeviceLabel, HotFilesLabel, KindLabel, LossLabel, LossReason, ReceiverLabel, RequestLabel, TopicLabel,
+    WriteLabel,
+};
 
 /// Seconds with fractions.
 pub type SecondsCounter = Counter<f64, AtomicU64>;
 /// A gauge of a real number.
 pub type FloatGauge = Gauge<f64, AtomicU64>;
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct DeviceLabel {
-    pub device: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct LossLabel {
-    pub device: String,
-    pub reason: LossReason,
-}
-
-/// Why footage that was made did not reach the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[allow(non_camel_case_types)]
-pub enum LossReason {
-    /// Hot was at its byte quota and the disk did not take the oldest segments in time.
-    hot_full,
-    /// The segment could not be demuxed at all.
-    corrupt,
-    /// The segment's file was gone before it was committed.
-    vanished,
-}
-
-impl LossReason {
-    pub const ALL: [Self; 3] = [Self::hot_full, Self::corrupt, Self::vanished];
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct HotFilesLabel {
-    pub device: String,
-    pub kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct WriteLabel {
-    pub device: String,
-    /// `media`, `index` (moov, free, mdat header at sealing), `state` (epochs and the like).
-    pub kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ActorLabel {
-    pub actor: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct RequestLabel {
-    pub route: &'static str,
-    pub status: u16,
-}
 
 /// The families behind `/metrics`. Names and labels are the contract of `docs/api.md`.
 pub struct Metrics {
@@ -82,22 +36,43 @@ pub struct Metrics {
     pub commit_seconds: Family<DeviceLabel, Histogram, fn() -> Histogram>,
     pub commit_failures: Family<DeviceLabel, Counter>,
     pub chunks_sealed: Family<DeviceLabel, Counter>,
+    pub sibling_failures: Family<DeviceLabel, Counter>,
+    pub sibling_drops: Family<DeviceLabel, Counter>,
     pub hot_bytes: Family<DeviceLabel, Gauge>,
     pub hot_files: Family<HotFilesLabel, Gauge>,
     pub frames: Family<DeviceLabel, Counter>,
+    pub frames_dropped: Family<DeviceLabel, Counter>,
+    pub frames_failed: Family<DeviceLabel, Counter>,
+    pub frames_skipped: Family<DeviceLabel, Counter>,
+    pub frame_queue_depth: Family<DeviceLabel, Gauge>,
+    pub analysis_seconds: Histogram,
     pub ffmpeg_restarts: Family<DeviceLabel, Counter>,
     pub actor_restarts: Family<ActorLabel, Counter>,
     pub inotify_overflows: Counter,
     pub chunks_expired: Family<DeviceLabel, Counter>,
     pub chunks_evicted: Family<DeviceLabel, Counter>,
     pub oldest_chunk_age_seconds: Family<DeviceLabel, FloatGauge>,
+    pub incidents_open: Family<KindLabel, Gauge>,
+    pub db_ok: Gauge,
+    pub db_write_seconds: Histogram,
+    pub db_queue_depth: Gauge,
+    pub db_dropped: Counter,
+    pub db_set_aside: Counter,
+    db_written_bytes: Counter,
     pub free_bytes: Gauge,
     pub volume_ok: Gauge,
     pub hot_ok: Gauge,
     pub cpu_percent: FloatGauge,
     pub io_wait_percent: FloatGauge,
     pub io_pressure_percent: FloatGauge,
+    pub evidence_dropped: Family<DeviceLabel, Counter>,
+    pub webhook_sent: Family<ReceiverLabel, Counter>,
+    pub webhook_failed: Family<ReceiverLabel, Counter>,
+    pub webhook_dropped: Family<ReceiverLabel, Counter>,
+    pub webhook_queue_depth: Family<ReceiverLabel, Gauge>,
     pub log_lines_dropped: Counter,
+    pub event_listeners: Gauge,
+    pub events: Family<TopicLabel, Counter>,
     pub http_requests: Family<RequestLabel, Counter>,
     pub http_request_seconds: Histogram,
     totals: Totals,
@@ -109,6 +84,9 @@ struct Totals {
     media_bytes: Counter,
     written_bytes: Counter,
 }
+
+/// From a tenth of a millisecond, which a look takes, to the seconds of one who is behind.
+const ANALYSIS_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
 
 /// From 0.5 ms to 16 s: an SSD's fdatasync to a card that stalls.
 fn commit_buckets() -> Histogram {
@@ -137,26 +115,52 @@ impl Metrics {
             commit_seconds: Family::new_with_constructor(commit_buckets),
             commit_failures: Family::default(),
             chunks_sealed: Family::default(),
+            sibling_failures: Family::default(),
+            sibling_drops: Family::default(),
             hot_bytes: Family::default(),
             hot_files: Family::default(),
             frames: Family::default(),
+            frames_dropped: Family::default(),
+            frames_failed: Family::default(),
+            frames_skipped: Family::default(),
+            frame_queue_depth: Family::default(),
+            analysis_seconds: Histogram::new(ANALYSIS_BUCKETS),
             ffmpeg_restarts: Family::default(),
             actor_restarts: Family::default(),
             inotify_overflows: Counter::default(),
             chunks_expired: Family::default(),
             chunks_evicted: Family::default(),
             oldest_chunk_age_seconds: Family::default(),
+            incidents_open: Family::default(),
+            db_ok: Gauge::default(),
+            db_write_seconds: commit_buckets(),
+            db_queue_depth: Gauge::default(),
+            db_dropped: Counter::default(),
+            db_set_aside: Counter::default(),
+            db_written_bytes: Counter::default(),
             free_bytes: Gauge::default(),
             volume_ok: Gauge::default(),
             hot_ok: Gauge::default(),
             cpu_percent: FloatGauge::default(),
             io_wait_percent: FloatGauge::default(),
             io_pressure_percent: FloatGauge::default(),
+            evidence_dropped: Family::default(),
+            webhook_sent: Family::default(),
+            webhook_failed: Family::default(),
+            webhook_dropped: Family::default(),
+            webhook_queue_depth: Family::default(),
             log_lines_dropped: Counter::default(),
+            event_listeners: Gauge::default(),
+            events: Family::default(),
             http_requests: Family::default(),
             http_request_seconds: request_seconds,
             totals: Totals::default(),
         };
+        let database = WriteLabel { device: String::new(), kind: "db" };
+        metrics.db_written_bytes = metrics.disk_written_bytes.get_or_create_owned(&database);
+        for kind in ["blackscreen", "freeze", "silence", "signal_lost"] {
+            metrics.incidents_open.get_or_create_owned(&KindLabel { kind });
+        }
         metrics.register();
         metrics
     }
@@ -179,9 +183,20 @@ impl Metrics {
         r.register("commit_seconds", "Append and fdatasync of one commit", self.commit_seconds.clone());
         r.register("commit_failures", "Commits that the disk refused", self.commit_failures.clone());
         r.register("chunks_sealed", "Chunks finished", self.chunks_sealed.clone());
+        r.register(
+            "sibling_failures",
+            "Times that stills or verdicts beside a chunk could not be written",
+            self.sibling_failures.clone(),
+        );
+        r.register("sibling_drops", "Stills and verdicts that did not reach the disk", self.sibling_drops.clone());
         r.register_with_unit("hot", "Bytes in hot", Unit::Bytes, self.hot_bytes.clone());
         r.register("hot_files", "Files in hot", self.hot_files.clone());
         r.register("frames", "Pictures that arrived in hot", self.frames.clone());
+        r.register("frames_dropped", "Thumbnails pushed out of a full queue", self.frames_dropped.clone());
+        r.register("frames_failed", "Thumbnails that could not be looked at", self.frames_failed.clone());
+        r.register("frames_skipped", "Thumbnails passed over to catch up", self.frames_skipped.clone());
+        r.register("frame_queue_depth", "Thumbnails that wait to be looked at", self.frame_queue_depth.clone());
+        r.register("analysis_seconds", "From a thumbnail in its place to its verdict", self.analysis_seconds.clone());
         r.register("ffmpeg_restarts", "Starts of FFmpeg after the first", self.ffmpeg_restarts.clone());
         r.register("actor_restarts", "Restarts of actors", self.actor_restarts.clone());
         r.register(
@@ -197,17 +212,30 @@ impl Metrics {
             Unit::Seconds,
             self.oldest_chunk_age_seconds.clone(),
         );
+        r.register("incidents_open", "Incidents that last", self.incidents_open.clone());
+        r.register("db_ok", "1 while the database takes what it is told", self.db_ok.clone());
+        r.register("db_write_seconds", "One transaction of the database", self.db_write_seconds.clone());
+        r.register("db_queue_depth", "Changes that wait to be written down", self.db_queue_depth.clone());
+        r.register("db_dropped", "Incidents forgotten because the disk took none for long", self.db_dropped.clone());
+        r.register("db_set_aside", "Databases found damaged and set aside", self.db_set_aside.clone());
         r.register_with_unit("free", "Free bytes on the archive's file system", Unit::Bytes, self.free_bytes.clone());
         r.register("volume_ok", "1 while the archive volume is the expected one", self.volume_ok.clone());
         r.register("hot_ok", "1 while hot is the tmpfs it must be", self.hot_ok.clone());
         r.register("cpu_percent", "Load of the whole machine", self.cpu_percent.clone());
         r.register("io_wait_percent", "Time in iowait", self.io_wait_percent.clone());
         r.register("io_pressure_percent", "PSI io some avg10", self.io_pressure_percent.clone());
+        r.register("evidence_dropped", "Proof of incidents that the disk did not take", self.evidence_dropped.clone());
+        r.register("webhook_sent", "Events that a receiver took", self.webhook_sent.clone());
+        r.register("webhook_failed", "Attempts that a receiver did not take", self.webhook_failed.clone());
+        r.register("webhook_dropped", "Events that a receiver never got", self.webhook_dropped.clone());
+        r.register("webhook_queue_depth", "Events that wait for a receiver", self.webhook_queue_depth.clone());
         r.register(
             "log_lines_dropped",
             "Log lines dropped because the writer was behind",
             self.log_lines_dropped.clone(),
         );
+        r.register("event_listeners", "Who listens to /api/events", self.event_listeners.clone());
+        r.register("events", "Events published", self.events.clone());
         r.register("http_requests", "Requests answered", self.http_requests.clone());
         r.register("http_request_seconds", "Time to first byte", self.http_request_seconds.clone());
     }
@@ -223,6 +251,17 @@ impl Metrics {
         }
     }
 
+    /// What was published of each topic.
+    pub fn event_counters(&self) -> EventCounters {
+        EventCounters(self.events.clone())
+    }
+
+    /// Bytes of the database handed to the archive's file system.
+    pub fn wrote_database(&self, bytes: u64) {
+        self.db_written_bytes.inc_by(bytes);
+        self.totals.written_bytes.inc_by(bytes);
+    }
+
     fn total_media_bytes(&self) -> u64 {
         self.totals.media_bytes.get()
     }
@@ -231,115 +270,33 @@ impl Metrics {
         self.totals.written_bytes.get()
     }
 
-    /// The counters of one device, made at zero so that they are visible before the first event.
-    pub fn device(&self, id: &DeviceId) -> DeviceMetrics {
-        let device = id.to_string();
-        let label = DeviceLabel { device: device.clone() };
-        let lost = |reason| self.lost_seconds.get_or_create_owned(&LossLabel { device: device.clone(), reason });
-        let written = |kind| self.disk_written_bytes.get_or_create_owned(&WriteLabel { device: device.clone(), kind });
-        let files = |kind| self.hot_files.get_or_create_owned(&HotFilesLabel { device: device.clone(), kind });
-        DeviceMetrics {
-            up: self.device_up.get_or_create_owned(&label),
-            segments: self.segments.get_or_create_owned(&label),
-            segment_faults: self.segment_faults.get_or_create_owned(&label),
-            committed_seconds: self.committed_seconds.get_or_create_owned(&label),
-            lost_hot_full: lost(LossReason::hot_full),
-            lost_corrupt: lost(LossReason::corrupt),
-            lost_vanished: lost(LossReason::vanished),
-            written_media: written("media"),
-            written_index: written("index"),
-            written_state: written("state"),
-            media_bytes: self.media_bytes.get_or_create_owned(&label),
-            commit_seconds: self.commit_seconds.get_or_create_owned(&label),
-            commit_failures: self.commit_failures.get_or_create_owned(&label),
-            chunks_sealed: self.chunks_sealed.get_or_create_owned(&label),
-            hot_bytes: self.hot_bytes.get_or_create_owned(&label),
-            hot_segments: files("segments"),
-            hot_captures: files("captures"),
-            hot_thumbnails: files("thumbnails"),
-            frames: self.frames.get_or_create_owned(&label),
-            ffmpeg_restarts: self.ffmpeg_restarts.get_or_create_owned(&label),
-            chunks_expired: self.chunks_expired.get_or_create_owned(&label),
-            chunks_evicted: self.chunks_evicted.get_or_create_owned(&label),
-            oldest_chunk_age_seconds: self.oldest_chunk_age_seconds.get_or_create_owned(&label),
-            totals: self.totals.clone(),
+    /// The counters of one webhook, made at zero.
+    pub fn webhook(&self, label: &ReceiverLabel) -> WebhookMetrics {
+        WebhookMetrics {
+            sent: self.webhook_sent.get_or_create_owned(label),
+            failed: self.webhook_failed.get_or_create_owned(label),
+            dropped: self.webhook_dropped.get_or_create_owned(label),
+            queue_depth: self.webhook_queue_depth.get_or_create_owned(label),
         }
     }
 }
 
-/// What a kind of write to the archive is counted under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// Heads, fragments and marks of chunks.
-    Media,
-    /// What sealing adds: moov, free, mdat header.
-    Index,
-    /// Epochs, volume identity.
-    State,
-}
-
-/// One device's counters, cheap to clone and to count with.
+/// Counts events by their topic.
 #[derive(Clone)]
-pub struct DeviceMetrics {
-    pub up: Gauge,
-    pub segments: Counter,
-    pub segment_faults: Counter,
-    pub committed_seconds: SecondsCounter,
-    pub lost_hot_full: SecondsCounter,
-    pub lost_corrupt: SecondsCounter,
-    pub lost_vanished: SecondsCounter,
-    written_media: Counter,
-    written_index: Counter,
-    written_state: Counter,
-    media_bytes: Counter,
-    pub commit_seconds: Histogram,
-    pub commit_failures: Counter,
-    pub chunks_sealed: Counter,
-    pub hot_bytes: Gauge,
-    pub hot_segments: Gauge,
-    pub hot_captures: Gauge,
-    pub hot_thumbnails: Gauge,
-    pub frames: Counter,
-    pub ffmpeg_restarts: Counter,
-    pub chunks_expired: Counter,
-    pub chunks_evicted: Counter,
-    pub oldest_chunk_age_seconds: FloatGauge,
-    totals: Totals,
+pub struct EventCounters(Family<TopicLabel, Counter>);
+
+impl EventCounters {
+    pub fn count(&self, topic: &'static str) {
+        self.0.get_or_create_owned(&TopicLabel { topic }).inc();
+    }
 }
 
-impl DeviceMetrics {
-    pub fn lost(&self, reason: LossReason) -> &SecondsCounter {
-        match reason {
-            LossReason::hot_full => &self.lost_hot_full,
-            LossReason::corrupt => &self.lost_corrupt,
-            LossReason::vanished => &self.lost_vanished,
-        }
-    }
-
-    /// Bytes handed to the archive's file system.
-    pub fn wrote(&self, kind: Written, bytes: u64) {
-        let counter = match kind {
-            Written::Media => &self.written_media,
-            Written::Index => &self.written_index,
-            Written::State => &self.written_state,
-        };
-        counter.inc_by(bytes);
-        self.totals.written_bytes.inc_by(bytes);
-    }
-
-    /// Elementary stream bytes made durable.
-    pub fn committed_media(&self, bytes: u64) {
-        self.media_bytes.inc_by(bytes);
-        self.totals.media_bytes.inc_by(bytes);
-    }
-
-    pub fn written_bytes(&self) -> u64 {
-        self.written_media.get() + self.written_index.get() + self.written_state.get()
-    }
-
-    pub fn media_bytes(&self) -> u64 {
-        self.media_bytes.get()
-    }
+/// Counters of one webhook.
+pub struct WebhookMetrics {
+    pub sent: Counter,
+    pub failed: Counter,
+    pub dropped: Counter,
+    pub queue_depth: Gauge,
 }
 
 #[cfg(test)]
@@ -365,6 +322,11 @@ mod tests {
             "capstan_hot_bytes{",
             "capstan_hot_files{",
             "capstan_frames_total{",
+            "capstan_frames_dropped_total{",
+            "capstan_frames_failed_total{",
+            "capstan_frames_skipped_total{",
+            "capstan_frame_queue_depth{",
+            "capstan_analysis_seconds_bucket{",
             "capstan_ffmpeg_restarts_total{",
             "capstan_oldest_chunk_age_seconds{",
             "capstan_free_bytes",

@@ -109,11 +109,14 @@ fn a_hang_replaces_the_device_tree() {
     let _turn = Turn::wait();
     let (daemon, kept) = recording();
     let ffmpegs = daemon.children();
-    for stage in names(&daemon, "device/sick") {
-        let before = generation(&daemon, "device/sick");
+    let tree = names(&daemon, "device/sick");
+    for stage in &tree {
+        let before: Vec<_> = tree.iter().map(|actor| generation(&daemon, actor)).collect();
         // Far longer than the 5 s after which silence is a hang; the thread wakes up to find itself replaced.
-        inject(&daemon, &stage, &json!({ "hang": { "ms": 12_000 } }));
-        until(&format!("{stage} hangs, the tree is replaced"), 20, || generation(&daemon, "device/sick") > before);
+        inject(&daemon, stage, &json!({ "hang": { "ms": 12_000 } }));
+        // The whole of it: the next hang must not befall one that is replaced already.
+        let is_replaced = || tree.iter().zip(&before).all(|(actor, before)| generation(&daemon, actor) > *before);
+        until(&format!("{stage} hangs, the tree is replaced"), 20, is_replaced);
     }
     assert_nobody_noticed(daemon, kept, &ffmpegs);
 }

@@ -118,6 +118,78 @@ fn clips_hold_what_was_captured_over_seams_and_gaps_up_to_now() {
     media::assert_same(&found, &captured[..found.len()], "pictures of the clip, pictures captured");
 }
 
+#[test]
+fn what_waits_in_ram_is_committed_once_and_served_to_the_picture() {
+    let _turn = Turn::wait();
+    let source = format!("quality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}", clip());
+    let setup =
+        Setup::new().set("archive.commit_seconds", 60).set("archive.chunk_seconds", 600).camera("clip", &source);
+    let mut kept = Keeper::start(&setup.hot, &["clip"]);
+    let mut daemon = TestDaemon::start(setup);
+    let of = [("device", "clip")];
+    let commits = || daemon.metric("capstan_commit_seconds_count", &of).unwrap_or(0.0);
+    let written = || {
+        let kinds = ["media", "index"].map(|kind| [("device", "clip"), ("kind", kind)]);
+        kinds
+            .map(|labels| daemon.metric("capstan_disk_written_bytes_total", &labels).unwrap_or(0.0))
+            .iter()
+            .sum::<f64>()
+    };
+    let media_bytes = || daemon.metric("capstan_media_bytes_total", &of).unwrap_or(0.0);
+    until("8 s wait in RAM", 40, || daemon.hot_segments("clip").len() >= 8);
+
+    // The last seconds, again and again: an address that is good at once, for a bounded number of commits.
+    let began = common::now();
+    let mut addresses = Vec::new();
+    for _ in 0..20 {
+        let path = "/api/host/restart-video/clip";
+        let made = common::http::post(daemon.address(), path, &json!({"duration_seconds": 5})).unwrap().json();
+        addresses.push(made["video_url"].as_str().unwrap().to_owned());
+    }
+    let seconds = common::now().since(began).as_secs_f64();
+    println!(
+        "20 restart videos in {seconds:.2} s: {} commits, {} bytes for {} of media",
+        commits(),
+        written(),
+        media_bytes()
+    );
+    assert!((1.0..=2.0 + seconds / 2.0).contains(&commits()), "{} in {seconds} s", commits());
+    for address in &addresses {
+        assert_eq!(daemon.get(address).status, 200, "no other end follows: {address}");
+    }
+
+    // An end that RAM has and the disk has not.
+    let (before, bytes, media, committed) = loop {
+        let (before, bytes, media) = (commits(), written(), media_bytes());
+        let committed = daemon.json("/api/host/timeline/clip")["chunks"][0]["end"].as_str().unwrap().to_owned();
+        let committed: jiff::Timestamp = committed.parse().unwrap();
+        let had = daemon.hot_segments("clip").len();
+        until("5 s more wait in RAM", 20, || daemon.hot_segments("clip").len() >= had + 5);
+        // The one commit a minute may fall into these seconds: then once more.
+        if commits() == before {
+            break (before, bytes, media, committed);
+        }
+        assert!(common::now().since(began).as_secs() < 50, "nothing is committed while nobody asks");
+    };
+    let start = oldest(&daemon);
+    let end = committed + jiff::SignedDuration::from_millis(3_000);
+    let reply = daemon.get(&format!("/api/host/clip/clip.mp4?start={start}&end={end}"));
+    assert_eq!((reply.status, commits()), (200, before + 1.0), "{}", reply.text());
+    let (bytes, media) = (written() - bytes, media_bytes() - media);
+    println!("a commit that a clip asked for: {bytes} bytes for {media} of media, x{:.4}", bytes / media);
+    assert!(bytes < 1.05 * media, "each byte once");
+    let found = media::frame_hashes(&save(&daemon, "tail.mp4", &reply));
+    let from: jiff::Timestamp = start.parse().unwrap();
+    let expected = (end.duration_since(from).as_secs_f64() * 24.0).round() as usize;
+    assert!(found.len().abs_diff(expected) <= 1, "{} of {expected} pictures", found.len());
+
+    daemon.stop();
+    let joined = daemon.setup.folder().join("run.ts");
+    media::join_segments(&kept.finish("clip")[0], &joined);
+    let captured = media::frame_hashes(&joined);
+    media::assert_same(&found, &captured[..found.len()], "pictures of the clip, pictures captured");
+}
+
 /// A bare `<video>` on the clip: the picture, its length, seeks on and off key frames and over the seam and the gap.
 fn plays_in_a_browser(daemon: &TestDaemon, address: &str, seconds: f64) {
     let program = match Browser::missing() {

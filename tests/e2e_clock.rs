@@ -8,44 +8,34 @@ mod common;
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, path::PathBuf, time::Duration};
 
 use capstan::clock::Clock;
-use common::{Keeper, Setup, TestDaemon, Turn, clip, holds_within, media, skip, until};
+use common::{Keeper, Setup, TestDaemon, Turn, clip, faketime::WallClock, holds_within, media, skip, until};
 
 const DEVICE: &str = "clip";
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
-/// Where Debian's package has it, on any architecture.
-const LIBRARY: &str = "faketime/libfaketime.so.1";
 
 /// A daemon whose wall clock runs so many seconds ahead of the machine's; it can be moved while it runs.
 struct Host {
     daemon: TestDaemon,
     kept: Keeper,
-    offset: PathBuf,
+    offset: WallClock,
     ffmpegs: Vec<(rustix::process::Pid, String)>,
 }
 
 impl Host {
     /// None, loudly, where there is no faketime.
     fn start(test: &str, offset_s: i64, hot: &str) -> Option<Self> {
-        let Some(library) = library() else {
+        let Some((setup, offset)) = WallClock::of(Setup::new(), offset_s) else {
             skip(test, "faketime is not installed");
             return None;
         };
         let camera = format!("quality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}", clip());
-        let setup = Setup::new();
-        let offset = setup.folder().join("offset");
-        write(&offset, offset_s);
         let setup = setup
             .set("hot.device_bytes", hot)
             .set("hot.segments", 20)
             // One hour: what is deleted by age at all is deleted soon, and the cleaner looks each second.
             .set("archive.window_hours", 1)
             .set("cleaner.interval_seconds", 1)
-            .environment("LD_PRELOAD", library.to_str()?)
-            .environment("FAKETIME_TIMESTAMP_FILE", offset.to_str()?)
-            .environment("FAKETIME_NO_CACHE", "1")
-            .environment("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-            .environment("DONT_FAKE_MONOTONIC", "1")
             // Half an hour off: a local hour anywhere in the ring would show.
             .environment("TZ", "America/St_Johns")
             .camera(DEVICE, &camera);
@@ -59,7 +49,7 @@ impl Host {
     /// Sets the clock, and waits until chunks of the new time were sealed: each a chance to overwrite an older one.
     fn set_clock(&self, offset_s: i64) {
         let before = self.chunks();
-        write(&self.offset, offset_s);
+        self.offset.set(offset_s);
         let clock = Clock::system();
         until(&format!("chunks are labelled {offset_s} s ahead"), 60, || {
             let now_ms = clock.wall().as_ms() + offset_s * 1000;
@@ -115,17 +105,6 @@ impl Host {
         let log = self.daemon.log();
         assert!(log.contains("the wall clock stepped"), "it is said: {log}");
     }
-}
-
-fn write(offset: &std::path::Path, seconds: i64) {
-    let aside = offset.with_extension("tmp");
-    fs::write(&aside, format!("{seconds:+}")).unwrap();
-    fs::rename(&aside, offset).unwrap();
-}
-
-fn library() -> Option<PathBuf> {
-    let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path().join(LIBRARY));
-    folders.chain([PathBuf::from("/usr/lib").join(LIBRARY)]).find(|path| path.exists())
 }
 
 #[test]

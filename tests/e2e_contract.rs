@@ -13,6 +13,10 @@ use common::{
 };
 use serde_json::{Value, json};
 
+/// An incident and the picture that proves it.
+const INCIDENT: &str = "cam-1700000000125-freeze";
+const EVIDENCE: &str = "1700000000125-freeze-first";
+
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
 
 /// The document and what its addresses mean on this daemon.
@@ -24,6 +28,8 @@ struct Walk {
     asset: String,
     /// A clip encoded anew, done.
     job: String,
+    /// A preview still of the chunk's hour.
+    still: String,
 }
 
 /// A method of a path.
@@ -41,6 +47,7 @@ fn the_daemon_does_what_its_description_says() {
     let daemon = TestDaemon::start(Setup::new().set("archive.chunk_seconds", 10).camera("cam", camera));
     until("a chunk is finished", 60, || !daemon.ring("cam").is_empty());
     until("it shows pictures", 10, || daemon.get("/api/host/screenshot/cam").status == 200);
+    until("it watches them", 10, || daemon.get("/host/stream/cam/captures/latest.json").status == 200);
     let document = daemon.json("/api/openapi.json");
     let mut chunk = Value::Null;
     until("the manifest has it", 10, || {
@@ -56,11 +63,23 @@ fn the_daemon_does_what_its_description_says() {
         job = reply.json()["job_url"].as_str().unwrap_or_default().rsplit('/').next().unwrap().to_owned();
         reply.status == 200
     });
-    let walk = Walk { asset: asset.unwrap_or("none.js").to_owned(), daemon, document, chunk, job };
+    let mut still = String::new();
+    until("the hour has a still", 30, || {
+        let hour = chunk["name"].as_str().unwrap().split('/').next().unwrap();
+        let stills = daemon.json(&format!("/api/host/thumbnails/cam/{hour}"));
+        let first = stills["thumbnails"][0].as_str().unwrap_or_default();
+        still = first.rsplit('/').next().unwrap().trim_end_matches(".jpg").to_owned();
+        !still.is_empty()
+    });
+    let walk = Walk { asset: asset.unwrap_or("none.js").to_owned(), daemon, document, chunk, job, still };
 
+    walk.daemon.incident("cam", INCIDENT);
+    until("the incident is listed", 10, || !walk.daemon.json("/api/host/incidents")["incidents"][0].is_null());
     let operations = walk.operations();
     assert!(operations.len() > 40, "GET and HEAD of every route: {}", operations.len());
-    for operation in &operations {
+    // What takes things away goes last: the others ask for them.
+    let (removing, reading): (Vec<_>, Vec<_>) = operations.iter().partition(|it| it.method == "DELETE");
+    for operation in reading.into_iter().chain(removing) {
         walk.answers_as_described(operation);
         walk.takes_every_word(operation);
         walk.refuses_bad_forms(operation);
@@ -73,9 +92,11 @@ impl Walk {
     fn operations(&self) -> Vec<Operation<'_>> {
         let mut all = Vec::new();
         for (path, item) in self.document["paths"].as_object().unwrap() {
-            let parameters: Vec<_> = item["parameters"].as_array().unwrap().iter().collect();
             for (method, says) in item.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters") {
-                all.push(Operation { path, method: method.to_uppercase(), says, parameters: parameters.clone() });
+                let parameters = [item, says].into_iter().filter_map(|it| it["parameters"].as_array()).flatten();
+                // Those of bytes are asked by name.
+                let parameters = parameters.filter(|it| it["name"].is_string()).collect();
+                all.push(Operation { path, method: method.to_uppercase(), says, parameters });
             }
         }
         all
@@ -95,14 +116,21 @@ impl Walk {
                 newest.trim_start_matches("segment_").trim_end_matches(".ts").to_owned()
             }
         };
+        // That in which the chunk began.
+        let minute: String = told("start").chars().skip("2026-11-20T".len()).take(5).filter(|it| *it != ':').collect();
         path.replace("{device}", "cam")
             .replace("{hour}", hour)
             .replace("{again}", hour)
             .replace("{index}", ring.trim_end_matches(".mp4"))
             .replace("{key}", &key)
             .replace("{piece}", &format!("{:03}", (sound / 10.0).clamp(0.0, 359.0) as u32))
+            .replace("{date}", "2023-11-14")
+            .replace("/{name}.jpg", &format!("/{EVIDENCE}.jpg"))
             .replace("{name}", &self.asset)
+            .replace("incidents/{id}", &format!("incidents/{INCIDENT}"))
             .replace("{id}", &self.job)
+            .replace("{still}", &self.still)
+            .replace("{minute}", &minute)
     }
 
     /// What must be said, and what makes an open end one that is there.
@@ -116,11 +144,34 @@ impl Walk {
         needed.iter().map(value).collect()
     }
 
+    /// What a request that changes something says, and what it must not say.
+    fn bodies(&self, operation: &Operation<'_>) -> (Value, Vec<Value>) {
+        let soon = jiff::Timestamp::from_second(capstan::clock::Clock::system().wall().as_seconds() + 600)
+            .unwrap()
+            .to_string();
+        let (good, mut bad) = match (operation.method.as_str(), operation.path) {
+            ("PATCH", "/api/host/incidents") => {
+                (json!({"ids": [INCIDENT, "none"], "acknowledged": true}), vec![json!({"acknowledged": true})])
+            }
+            ("PATCH", _) => (json!({"acknowledged": true, "comment": "=x"}), vec![json!({"comment": 5})]),
+            ("PUT", _) => (json!({"until": soon, "why": "a new lens"}), vec![json!({"until": "soon"})]),
+            ("DELETE", _) => return (Value::Null, Vec::new()),
+            _ => (
+                json!({"duration_seconds": 2}),
+                vec![json!({"duration_seconds": "x"}), json!({"duration_seconds": 61})],
+            ),
+        };
+        bad.extend([json!({}), json!([]), json!({"nonsense": 1})]);
+        (good, bad)
+    }
+
     fn ask(&self, operation: &Operation<'_>, address: &str, headers: &[(&str, &str)]) -> Response {
         let once = || {
             let reply = match operation.method.as_str() {
-                "POST" => http::post(self.daemon.address(), address, &json!({"duration_seconds": 2})),
-                method => http::request(self.daemon.address(), method, address, headers),
+                // Its body goes on as long as somebody listens.
+                "GET" if operation.path == "/api/events" => self.ear(address, headers),
+                method @ ("GET" | "HEAD") => http::request(self.daemon.address(), method, address, headers),
+                method => http::send(self.daemon.address(), method, address, &self.bodies(operation).0),
             };
             let reply = reply.unwrap();
             self.is_described(operation, &reply, address);
@@ -128,7 +179,7 @@ impl Walk {
         };
         let mut reply = once();
         // A host that is busy with tests has no live picture for moments.
-        if operation.path.contains("/screenshot/") {
+        if operation.path.contains("/screenshot/") || operation.path.contains("/captures/latest") {
             let fresh = || {
                 reply = once();
                 reply.status != 503
@@ -136,6 +187,15 @@ impl Walk {
             until("the picture is fresh", 20, fresh);
         }
         reply
+    }
+
+    fn ear(&self, address: &str, headers: &[(&str, &str)]) -> Result<Response, String> {
+        let mut stream = http::Stream::open(self.daemon.address(), address, headers)?;
+        if stream.head.status == 200 {
+            stream.until("retry: 2000")?;
+            return Ok(stream.head);
+        }
+        http::request(self.daemon.address(), "GET", address, headers)
     }
 
     /// The status is one of those told, with the type and the shape that belong to it.
@@ -172,6 +232,8 @@ impl Walk {
             _ if is_unbuilt => &[404],
             // Its checks judge the machine this runs on.
             "/api/host/health" => &[200, 503],
+            // What is taken away: the end of maintenance is a state of the device.
+            path if operation.method == "DELETE" && !path.contains("maintenance") => &[204],
             _ => &[200],
         };
         assert!(expected.contains(&reply.status), "{} {address}: {} {}", operation.method, reply.status, reply.text());
@@ -225,6 +287,10 @@ impl Walk {
             let path = operation.path;
             if it["in"] == "query" {
                 for bad in ["nonsense", "", "-1", "%FF", "1e400", "%00"] {
+                    // Any word may have been the id of a camera.
+                    if name == "device" && ["nonsense", "1e400"].contains(&bad) {
+                        continue;
+                    }
                     let mut query = self.query(operation);
                     query.retain(|(other, _)| other != name);
                     query.push((name.to_owned(), bad.to_owned()));
@@ -235,6 +301,11 @@ impl Walk {
                     let address = self.address(&path.replacen("{hour}", bad, 1));
                     self.is_refused(operation, &with(&address, &self.query(operation)), &[400], Some("hour"));
                 }
+            } else if name == "minute" {
+                for bad in ["2460", "2360", "99", "-100", "x", "%FF"] {
+                    let address = self.address(&path.replacen("{minute}", bad, 1));
+                    self.is_refused(operation, &address, &[400], Some("minute"));
+                }
             } else {
                 for bad in ["no%00such", "..%2f..", "%FF", "-"] {
                     let address = self.address(&path.replacen(&format!("{{{name}}}"), bad, 1));
@@ -242,10 +313,11 @@ impl Walk {
                 }
             }
         }
-        if operation.method == "POST" {
-            for bad in [json!({}), json!([]), json!({"duration_seconds": "x"}), json!({"duration_seconds": 61})] {
-                let reply = http::post(self.daemon.address(), &self.address(operation.path), &bad).unwrap();
-                assert_eq!(reply.status, 400, "{bad}");
+        if !["GET", "HEAD"].contains(&operation.method.as_str()) {
+            for bad in self.bodies(operation).1 {
+                let address = self.address(operation.path);
+                let reply = http::send(self.daemon.address(), &operation.method, &address, &bad).unwrap();
+                assert_eq!(reply.status, 400, "{address} {bad}");
                 self.is_described(operation, &reply, operation.path);
             }
         }

@@ -129,7 +129,8 @@ fn the_archive_plays_by_byte_ranges_across_seams_and_gaps() {
     let told = daemon.json(&format!("/api/host/segments/{DEVICE}/{}", hour_of(last.0)));
     playlist(&daemon, told["manifest_url"].as_str().unwrap());
     // Key frames come every second: this begins in the middle between two.
-    let within = format!("/api/host/playlist/{DEVICE}.m3u8?start={}&duration=8", seconds(first.0 + 3500));
+    // The last chunk is whole: FFmpeg hung before it.
+    let within = format!("/api/host/playlist/{DEVICE}.m3u8?start={}&duration=5", seconds(last.0 + 3500));
     browser_plays_it(&daemon, &span, &list, &within);
 }
 
@@ -225,11 +226,7 @@ fn any_moment_has_its_picture_and_the_last_seconds_an_address() {
     let state = daemon.json("/api/host/state");
     assert!(ms(&state["devices"][0]["chunks"]["newest"]) >= ms(&made["end"]), "{made}");
 
-    let mut clip = daemon.get(made["video_url"].as_str().unwrap());
-    // Sound may have come further than pictures: the clip ends where both have come to.
-    if clip.status == 307 {
-        clip = daemon.get(clip.header("location").unwrap());
-    }
+    let clip = daemon.get(made["video_url"].as_str().unwrap());
     assert_eq!((clip.status, clip.header("content-type")), (200, Some("video/mp4")), "{}", clip.text());
     let file = daemon.setup.folder().join("restart.mp4");
     fs::write(&file, clip.body).unwrap();

@@ -11,25 +11,32 @@ use arc_swap::ArcSwap;
 use serde_json::{Map, Value, json};
 use slog::{Logger, info, o, warn};
 
-use super::Start;
+use super::{
+    Start,
+    building::Shared,
+    indexing::{Ending, fill, find_holes},
+};
 use crate::{
-    archive::Arrived,
-    capture::{Capabilities, CaptureParts, CaptureStatus, ProcessCell, Spawner, WatchActor, Watcher},
-    config::Camera,
-    device::{self, Device},
+    archive::{Captures, CapturesParts},
+    capture::{Capabilities, Spawner, WatchActor, Watcher},
+    config,
+    device::{self, Device, Doorbell},
     error::{Error, Kind, Result},
+    events::Events,
+    frames::{Pool, Thresholds},
+    incident::{Book, Evidence},
     keep::{Cleaner, CleanerActor, CleanerParts, CleanerStatus, KeptDevice, LoadReading},
     limits::WorkGroup,
-    merge::{
-        cell::MergeCell,
-        committer::Committer,
-        epoch::EpochSource,
-        merger_actor::{CommitNow, MergerParts, SegmentArrived},
-    },
-    playback::{ClipCache, TableCache},
-    storage::{DeviceIndex, HotDevice, HotLayout, HotLimits, Retention, Volume, inventory},
+    merge::{committer::Committer, merger_actor::CommitNow},
+    notify::{Notifier, NotifierParts},
+    playback::{ClipCache, Fronts, PreviewCache, TableCache},
+    registry::{Registry, RegistryActor, RegistryParts},
+    storage::{DeviceIndex, Retention, Volume, inventory},
     supervisor::{ChildSpec, Load, LoadActor, Slot, Supervisor},
-    web::{DeviceStatus, HotCache, Stills, WebDevice, WebState, encodes::Encodes, facts, reader::Readers},
+    web::{
+        DeviceStatus, Heatmap, HotCache, Stills, WebDevice, WebState, encodes::Encodes, events::Feed, facts,
+        reader::Readers, tail::Tail,
+    },
 };
 
 /// Jobs that may wait for the commit thread: one commit and one reservation of run numbers for each device.
@@ -46,8 +53,15 @@ pub(super) struct Host {
     kept: Arc<ArcSwap<Vec<KeptDevice>>>,
     load: Arc<ArcSwap<Load>>,
     cleaner: Arc<Cleaner>,
+    registry: Arc<Registry>,
     watcher: Watcher,
     spawner: Spawner,
+    ending: Ending,
+    pub events: Events,
+    pub thresholds: Thresholds,
+    pub notifier: Arc<Notifier>,
+    evidence: Option<Evidence>,
+    _captures: Option<Captures>,
 }
 
 impl Host {
@@ -72,15 +86,40 @@ impl Host {
             metrics: start.metrics.clone(),
             log: start.log.clone(),
         })?;
+        let events = Events::counted(start.clock.clone(), &start.metrics);
+        let registry = Registry::start(RegistryParts {
+            volume: volume.clone(),
+            retention: retention.clone(),
+            clock: start.clock.clone(),
+            metrics: start.metrics.clone(),
+            events: events.clone(),
+            log: start.log.clone(),
+        })?;
+        // Before anything is published.
+        let notifier = Arc::new(Notifier::start(NotifierParts {
+            webhooks: &settings.notify.webhook,
+            host: settings.server.host_name(),
+            events: &events,
+            clock: start.clock.clone(),
+            metrics: start.metrics.clone(),
+            log: start.log.clone(),
+        })?);
+        let thresholds = Thresholds::new(settings);
+        let evidence = evidence(start, &volume)?;
         let (spawner_of_devices, cleaner_of_devices) = (spawner.clone(), cleaner.clone());
         let shared = Shared {
             start,
             volume: &volume,
-            retention,
+            retention: retention.clone(),
             committer,
             spawner: spawner_of_devices,
             capabilities,
             cleaner: cleaner_of_devices,
+            events: events.clone(),
+            pool: Pool::start(settings.analysis.threads, &start.log)?,
+            registry: registry.clone(),
+            thresholds: thresholds.clone(),
+            evidence: evidence.clone(),
         };
         let mut devices = Vec::with_capacity(settings.camera.len());
         for place in 0..settings.camera.len() {
@@ -88,7 +127,24 @@ impl Host {
         }
         kept.store(Arc::new(devices.iter().map(|device| kept_device(device)).collect()));
         let watcher = Watcher::start(&start.log, start.metrics.inotify_overflows.clone())?;
-        Ok(Self { start: start.clone(), volume, devices, kept, load, cleaner, watcher, spawner })
+        let _captures = copy_captures(start, &volume, retention, &devices)?;
+        Ok(Self {
+            start: start.clone(),
+            volume,
+            devices,
+            kept,
+            load,
+            cleaner,
+            registry,
+            watcher,
+            spawner,
+            ending: Ending::default(),
+            events,
+            thresholds,
+            notifier,
+            evidence,
+            _captures,
+        })
     }
 
     /// Recording begins; the index fills meanwhile.
@@ -102,40 +158,71 @@ impl Host {
         supervisor.add(ChildSpec::new("watcher", &Slot::new(), move |_| WatchActor::new(watcher.clone())))?;
         let (load, metrics) = (self.load.clone(), self.start.metrics.clone());
         supervisor.add(ChildSpec::new("load", &Slot::new(), move |_| LoadActor::new(load.clone(), metrics.clone())))?;
+        let (registry, clock) = (self.registry.clone(), self.start.clock.clone());
+        let evidence = self.evidence.clone();
+        // What the evidence thread does not take stays on the disk: a few pictures that nothing names any more.
+        let forget = move |paths| {
+            if let Some(evidence) = &evidence {
+                evidence.delete(paths);
+            }
+        };
+        let forget: Arc<dyn Fn(Vec<String>) + Send + Sync> = Arc::new(forget);
+        supervisor.add(ChildSpec::new("registry", &Slot::new(), move |_| {
+            RegistryActor::new(registry.clone(), clock.clone(), forget.clone())
+        }))?;
+        self.restore_incidents()?;
         self.scan_archive(supervisor.clone())
     }
 
-    fn watch(&self, device: &Arc<Device>) -> Result<()> {
-        let wake = device.clone();
-        // Refused wake-ups are no loss: both actors look for themselves each second.
-        self.watcher.add(&device.capture.hot_layout, device.hot.clone(), move || {
-            let _ = wake.archiver.try_send(Arrived);
-            let _ = wake.merger.try_send(SegmentArrived);
-        })
+    /// On a thread of its own: the database may be checked for long, and recording has begun.
+    fn restore_incidents(&self) -> Result<()> {
+        let (devices, registry, log) = (self.devices.clone(), self.registry.clone(), self.start.log.clone());
+        let restore = move || match registry.open_incidents() {
+            Err(error) => warn!(log, "incidents of before are not known"; "error" => %error),
+            Ok(open) => {
+                let mut of: HashMap<_, Vec<_>> = HashMap::new();
+                open.into_iter().for_each(|incident| of.entry(incident.device.clone()).or_default().push(incident));
+                for device in devices.iter().filter(|device| device.camera.enabled) {
+                    device.tracker.restore(of.remove(&device.id).unwrap_or_default());
+                }
+                // Their cameras are gone or off: nobody will see them end.
+                for mut incident in of.into_values().flatten() {
+                    incident.end = Some(incident.last_bad);
+                    registry.save(&incident);
+                }
+            }
+        };
+        let spawned = thread::Builder::new().name("incidents".into()).spawn(restore);
+        spawned.map(drop).map_err(|error| Error::io("starting the thread of incidents", "", error))
     }
 
-    /// On a thread of its own: a month of chunks takes seconds to look through, a sick disk longer. The cleaner starts
+    fn watch(&self, device: &Arc<Device>) -> Result<()> {
+        self.watcher.add(&device.capture.hot_layout, device.hot.clone(), Doorbell::new(device.clone()))
+    }
+
+    /// On threads of its own: months of many devices take seconds to look through, a sick disk longer. The cleaner starts
     /// after it, because what is not in the index cannot be weighed against the rest.
     fn scan_archive(&self, supervisor: Supervisor) -> Result<()> {
         let (volume, kept) = (self.volume.clone(), self.kept.clone());
-        let (start, cleaner) = (self.start.clone(), self.cleaner.clone());
+        let (start, cleaner, ending) = (self.start.clone(), self.cleaner.clone(), self.ending.clone());
         let devices: HashMap<_, _> = self.devices.iter().map(|device| (device.id.clone(), device.clone())).collect();
         let scan = move || {
             let began = start.clock.mono();
-            let mut orphans = Vec::new();
+            let (mut wanted, mut orphans) = (Vec::new(), Vec::new());
             for id in inventory::devices(&volume).unwrap_or_else(|error| {
                 warn!(start.log, "archive cannot be listed"; "error" => %error);
                 Vec::new()
             }) {
                 match devices.get(&id) {
-                    Some(device) => fill(&device.index, &volume, &device.log),
+                    Some(device) => wanted.push((device.index.clone(), device.log.clone())),
                     None => {
                         let index = Arc::new(DeviceIndex::new(id.clone()));
-                        fill(&index, &volume, &start.log.new(o!("device" => id.to_string())));
+                        wanted.push((index.clone(), start.log.new(o!("device" => id.to_string()))));
                         orphans.push(KeptDevice { index, metrics: start.metrics.device(&id) });
                     }
                 }
             }
+            fill(&volume, &wanted);
             let known = kept.load_full();
             kept.store(Arc::new(known.iter().cloned().chain(orphans).collect()));
             let chunks: usize = kept.load().iter().map(|kept| kept.index.snapshot().len()).sum();
@@ -147,6 +234,11 @@ impl Host {
             if let Err(error) = supervisor.add(spec) {
                 warn!(start.log, "cleaner cannot start"; "error" => %error);
             }
+            let began = start.clock.mono();
+            let indexes: Vec<_> = wanted.into_iter().map(|(index, _)| index).collect();
+            let read = find_holes(&volume, &indexes, &start.clock, &ending);
+            info!(start.log, "gaps inside chunks are known"; "read" => read,
+                "ms" => u64::try_from(start.clock.mono().since(began).as_millis()).unwrap_or(u64::MAX));
         };
         let spawned = thread::Builder::new().name("index".into()).spawn(scan);
         spawned.map(|_| ()).map_err(|error| Error::io("starting the index thread", "", error))
@@ -158,7 +250,9 @@ impl Host {
         let version = OnceLock::new();
         let (settings, clock) = (self.start.settings.clone(), self.start.clock.clone());
         let readers = Readers::start().map_err(|error| Error::io("starting the reader threads", "", error))?;
-        let encodes = Encodes::new(self.spawner.clone(), readers.clone(), settings, clock);
+        let listeners_max = settings.limits.event_listeners;
+        let feed = Feed::new(self.events.clone(), listeners_max, &self.start.metrics);
+        let encodes = Encodes::new(self.spawner.clone(), readers.clone(), settings, clock, self.events.clone());
         Ok(WebState {
             settings: self.start.settings.clone(),
             clock: self.start.clock.clone(),
@@ -171,12 +265,18 @@ impl Host {
             ffmpeg: Arc::new(move || version.get_or_init(|| facts::ffmpeg_version(&ffmpeg)).clone()),
             load: self.load.clone(),
             cleaner: self.cleaner_status(),
+            registry: self.registry.clone(),
+            webhooks: self.webhooks(),
             readers,
             encodes,
+            feed,
             hot_cache: HotCache::default(),
             stills: Stills::new(self.spawner.clone()),
             tables: TableCache::default(),
+            previews: PreviewCache::default(),
+            heatmap: Heatmap::default(),
             clips: ClipCache::default(),
+            fronts: Fronts::default(),
         })
     }
 
@@ -185,12 +285,54 @@ impl Host {
         Arc::new(move || cleaner.status())
     }
 
+    fn webhooks(&self) -> Arc<dyn Fn() -> Value + Send + Sync> {
+        let notifier = self.notifier.clone();
+        Arc::new(move || json!(notifier.status()))
+    }
+
     /// After the actors: what they left behind.
     pub fn finish(&self, log: &Logger) {
+        self.ending.begin();
+        for device in &self.devices {
+            device.tracker.finish();
+        }
+        self.registry.finish();
         if let Err(error) = self.cleaner.finish() {
             warn!(log, "retention clock not written down"; "error" => %error);
         }
     }
+}
+
+/// None unless the settings ask for all of them.
+fn copy_captures(
+    start: &Start,
+    volume: &Arc<Volume>,
+    retention: Arc<Retention>,
+    devices: &[Arc<Device>],
+) -> Result<Option<Captures>> {
+    let archive = &start.settings.archive;
+    if archive.captures != config::Captures::All {
+        return Ok(None);
+    }
+    let parts = CapturesParts {
+        volume: volume.clone(),
+        retention,
+        devices: devices.iter().map(|device| (device.hot.clone(), device.metrics.clone())).collect(),
+        keep: Duration::from_secs(u64::from(archive.captures_hours) * 3600),
+        min_free_bytes: archive.min_free_bytes.0,
+        log: start.log.clone(),
+    };
+    Captures::start(parts).map(Some)
+}
+
+/// None unless pictures of incidents are kept.
+fn evidence(start: &Start, volume: &Arc<Volume>) -> Result<Option<Evidence>> {
+    let archive = &start.settings.archive;
+    if archive.captures == config::Captures::None {
+        return Ok(None);
+    }
+    let min_free_bytes = archive.min_free_bytes.0 / 2;
+    Evidence::start(volume.clone(), min_free_bytes, start.clock.clone(), start.log.clone()).map(Some)
 }
 
 fn load_reading(load: &Arc<ArcSwap<Load>>) -> Arc<dyn Fn() -> LoadReading + Send + Sync> {
@@ -199,19 +341,6 @@ fn load_reading(load: &Arc<ArcSwap<Load>>) -> Arc<dyn Fn() -> LoadReading + Send
         let now = load.load();
         LoadReading { cpu_percent: now.cpu_percent, io_wait_percent: now.io_wait_percent }
     })
-}
-
-/// Puts what lies on the disk into the index. What a commit publishes meanwhile is newer and stays.
-fn fill(index: &DeviceIndex, volume: &Volume, log: &Logger) {
-    match inventory::load(volume, index) {
-        Ok(scanned) => {
-            for strange in &scanned.set_aside {
-                warn!(log, "file is not a chunk, left alone"; "path" => strange.path.display().to_string(),
-                    "why" => &strange.why);
-            }
-        }
-        Err(error) => warn!(log, "archive of the device cannot be listed"; "error" => %error),
-    }
 }
 
 fn kept_device(device: &Device) -> KeptDevice {
@@ -225,7 +354,9 @@ fn web_device(device: &Arc<Device>) -> WebDevice {
         camera: device.camera.clone(),
         hot: device.hot.clone(),
         index: device.index.clone(),
+        siblings: device.siblings.clone(),
         metrics: device.metrics.clone(),
+        latest: device.latest.clone(),
         status: Arc::new(move || {
             let status = told.status.load();
             DeviceStatus {
@@ -235,13 +366,16 @@ fn web_device(device: &Arc<Device>) -> WebDevice {
                 recorder: recorder(&told),
             }
         }),
-        commit: Arc::new(move || {
-            let device = committed.clone();
-            Box::pin(async move {
-                let sent = device.merger.send(CommitNow, COMMIT_LIMIT).await;
-                sent.unwrap_or_else(|error| Err(Error::new(Kind::Unavailable, format!("no commit now: {error}"))))
-            })
-        }),
+        tail: Tail::new(
+            device.clock.clone(),
+            Arc::new(move || {
+                let device = committed.clone();
+                Box::pin(async move {
+                    let sent = device.merger.send(CommitNow, COMMIT_LIMIT).await;
+                    sent.unwrap_or_else(|error| Err(Error::new(Kind::Unavailable, format!("no commit now: {error}"))))
+                })
+            }),
+        ),
     }
 }
 
@@ -252,84 +386,4 @@ fn recorder(device: &Device) -> Map<String, Value> {
     };
     told.insert("merge".into(), json!(*device.merge.cell.status()));
     told
-}
-
-/// What all devices of a host are built on.
-struct Shared<'a> {
-    start: &'a Start,
-    volume: &'a Arc<Volume>,
-    retention: Arc<Retention>,
-    committer: Committer,
-    spawner: Spawner,
-    capabilities: Arc<Capabilities>,
-    cleaner: Arc<Cleaner>,
-}
-
-impl Shared<'_> {
-    fn device(&self, place: usize) -> Result<Option<Arc<Device>>> {
-        let Start { settings, clock, metrics, log } = self.start;
-        let Some(camera) = settings.camera.get(place) else { return Ok(None) };
-        let id = camera.id.clone();
-        let metrics = metrics.device(&id);
-        let log = log.new(o!("device" => id.to_string()));
-        let hot_layout = HotLayout::new(&settings.storage.hot);
-        let limits = HotLimits::of(settings, camera);
-        let hot = HotDevice::new(id.clone(), hot_layout.clone(), limits, clock.clone(), metrics.clone());
-        let (hot, index) = (Arc::new(hot), Arc::new(DeviceIndex::new(id.clone())));
-        let camera = Arc::new(Camera::clone(camera));
-        let capture_status = Arc::new(ArcSwap::from_pointee(CaptureStatus::default()));
-        let epochs =
-            EpochSource::open(id.clone(), self.volume.clone(), self.committer.clone(), metrics.clone(), log.clone());
-        let (next, seen) = (epochs.clone(), hot.clone());
-        let capture = Arc::new(CaptureParts {
-            device: id.clone(),
-            camera: camera.clone(),
-            settings: settings.clone(),
-            clock: clock.clone(),
-            log: log.clone(),
-            hot_layout,
-            hot: hot.clone(),
-            cell: ProcessCell::new(self.spawner.clone()),
-            capabilities: self.capabilities.clone(),
-            next_epoch: Arc::new(move || next.next(seen.highest_epoch())),
-            metrics: metrics.clone(),
-            status: capture_status.clone(),
-        });
-        let cleaner = self.cleaner.clone();
-        let merge = Arc::new(MergerParts {
-            device: id.clone(),
-            stagger: (place, settings.camera.len()),
-            settings: settings.clone(),
-            clock: clock.clone(),
-            log: log.clone(),
-            hot: hot.clone(),
-            index: index.clone(),
-            volume: self.volume.clone(),
-            retention: self.retention.clone(),
-            committer: self.committer.clone(),
-            cell: MergeCell::new(settings.archive.chunk_seconds),
-            epochs,
-            metrics: metrics.clone(),
-            evict: Arc::new(move |bytes| {
-                cleaner.evict(bytes);
-            }),
-        });
-        Ok(Some(Arc::new(Device {
-            id,
-            camera,
-            clock: clock.clone(),
-            log,
-            metrics,
-            hot,
-            index,
-            volume: self.volume.clone(),
-            capture,
-            capture_status,
-            merge,
-            status: ArcSwap::default(),
-            ffmpeg: Slot::new(),
-            merger: Slot::new(),
-            archiver: Slot::new(),
-        })))
-    }
 }

@@ -55,7 +55,7 @@ async fn encode(
     limit: Duration,
     group: WorkGroup,
 ) -> Result<()> {
-    let mut child = spawn(command, Stdio::piped(), group, Priority::Lowest)
+    let mut child = spawn(command, Stdio::piped(), None, group, Priority::Lowest)
         .map_err(|error| Error::new(Kind::Unavailable, format!("ffmpeg cannot be started: {error}")))?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let mut words = VecDeque::new();

@@ -13,6 +13,7 @@ pub mod command;
 mod encoder;
 mod encoding;
 mod ffmpeg_actor;
+mod pcm;
 mod probing;
 mod process;
 mod replay;
@@ -27,12 +28,12 @@ pub use command::{Attempt, FfmpegCommand};
 pub use encoder::{Capabilities, Encoder, Probed};
 pub use encoding::{Hearer, Input};
 pub use ffmpeg_actor::{CaptureParts, FfmpegActor};
-pub use process::{ChildExit, ProcessCell, Progress, Running};
+pub use process::{ChildExit, ProcessCell, Progress, Running, SoundSink};
 pub use source::{AudioStream, Reason, SourceProbe, VideoStream};
 pub use spawner::Spawner;
 pub use status::{CaptureState, CaptureStatus, LastWords};
 pub use watch_actor::WatchActor;
-pub use watcher::Watcher;
+pub use watcher::{Arrivals, Thumbnail, Watcher};
 
 /// What the number in a picture's name counts: hundredths of a second of the run's time. FFmpeg 5.1 keeps it in 31 bits,
 /// which last 248 days; at 90 kHz they would last 6 hours.

@@ -149,15 +149,25 @@ impl Running {
     }
 }
 
+/// Takes the decoded sound of a run, a tenth of a second at a time, on the thread that keeps all children: it must only
+/// put it away.
+pub type SoundSink = Arc<dyn Fn(Epoch, &[u8]) + Send + Sync>;
+
 /// The one place of a device's child. Owned by the device, so that a restarted actor finds its FFmpeg running.
 pub struct ProcessCell {
     spawner: Spawner,
+    sound: SoundSink,
     now: Mutex<Option<Arc<Running>>>,
 }
 
 impl ProcessCell {
+    /// Sound that FFmpeg decodes is heard by nobody.
     pub fn new(spawner: Spawner) -> Arc<Self> {
-        Arc::new(Self { spawner, now: Mutex::new(None) })
+        Self::with_sound(spawner, Arc::new(|_, _| {}))
+    }
+
+    pub fn with_sound(spawner: Spawner, sound: SoundSink) -> Arc<Self> {
+        Arc::new(Self { spawner, sound, now: Mutex::new(None) })
     }
 
     pub fn spawner(&self) -> &Spawner {
@@ -171,7 +181,7 @@ impl ProcessCell {
 
     /// Starts a child. Refused while another one of this device lives: two recorders would fight for the source.
     pub fn start(&self, command: FfmpegCommand, epoch: Epoch) -> Result<Arc<Running>> {
-        self.occupy(epoch, |running, orders| self.spawner.run(command, running, orders))
+        self.occupy(epoch, |running, orders| self.spawner.run(command, running, orders, Arc::clone(&self.sound)))
     }
 
     pub(super) fn occupy(

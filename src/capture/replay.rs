@@ -22,7 +22,7 @@ use crate::{
 };
 
 use super::{
-    PICTURE_TICKS_PER_SECOND,
+    PICTURE_TICKS_PER_SECOND, TS_OFFSET_90K,
     process::{ChildExit, Order, ProcessCell, Progress, Running},
 };
 
@@ -44,11 +44,14 @@ pub(super) fn start(
     cell: &ProcessCell,
     epoch: Epoch,
 ) -> Result<Arc<Running>> {
-    let tracks: Vec<_> =
+    let mut tracks: Vec<_> =
         HotKind::ALL.into_iter().map(|kind| Track::read(kind, source, device, layout)).collect::<Result<_>>()?;
-    if tracks.first().is_none_or(|segments| segments.files.is_empty()) {
+    let Some((lap_90k, first)) = tracks.first().and_then(|track| Some((track.lap_90k, track.files.first()?))) else {
         return Err(Error::new(Kind::NotFound, "no segments/*.ts to replay").at(source.dir.display()));
-    }
+    };
+    // Names of pictures count the time of the run that the segments carry.
+    let begin_90k = (first.pts_90k.unwrap_or(TS_OFFSET_90K) - TS_OFFSET_90K).max(0);
+    tracks.iter_mut().skip(1).for_each(|track| track.spread(lap_90k, begin_90k));
     cell.occupy(epoch, |running, orders| {
         let playing =
             Playing { running, orders, tracks, clock: clock.clone(), began: clock.mono(), speed: source.speed };
@@ -101,6 +104,8 @@ struct Track {
     files: Vec<Prepared>,
     /// Of the whole folder once through.
     lap_90k: i64,
+    /// Run time at which the first lap begins.
+    begin_90k: i64,
     /// Files dropped so far, over all laps.
     dropped: u64,
     target: PathBuf,
@@ -117,6 +122,8 @@ struct Prepared {
     path: PathBuf,
     /// When it is whole, from the start of the lap.
     due_90k: i64,
+    /// Of a segment: its first time.
+    pts_90k: Option<i64>,
 }
 
 impl Track {
@@ -135,21 +142,25 @@ impl Track {
             Err(_) => Vec::new(),
         };
         paths.sort();
-        let count = i64::try_from(paths.len()).unwrap_or(i64::MAX);
         let mut due_90k = 0;
-        let segments: Vec<i64> = match kind {
-            HotKind::Segment => paths.iter().map(|path| duration_90k(path)).collect(),
-            // Spread evenly over the lap of the segments, which the caller sets.
-            HotKind::Picture(_) => vec![SEGMENT_90K / 5; paths.len()],
-        };
-        let files = paths.into_iter().zip(segments).map(|(path, length)| {
+        let files = paths.into_iter().map(|path| {
+            let (pts_90k, length) = if kind == HotKind::Segment { times_90k(&path) } else { (None, 0) };
             due_90k += length;
-            Prepared { path, due_90k }
+            Prepared { path, due_90k, pts_90k }
         });
         let files: Vec<_> = files.collect();
-        let lap_90k = files.last().map_or(count, |last| last.due_90k).max(1);
+        let lap_90k = due_90k.max(1);
         let names = Names { device: device.clone(), layout: layout.clone() };
-        Ok(Self { kind, files, lap_90k, dropped: 0, target: layout.folder(device, kind), names })
+        Ok(Self { kind, files, lap_90k, begin_90k: 0, dropped: 0, target: layout.folder(device, kind), names })
+    }
+
+    /// Pictures come evenly over a lap of the segments.
+    fn spread(&mut self, lap_90k: i64, begin_90k: i64) {
+        let count = i64::try_from(self.files.len()).unwrap_or(i64::MAX).max(1);
+        (self.lap_90k, self.begin_90k) = (lap_90k, begin_90k);
+        for (place, file) in (1..).zip(&mut self.files) {
+            file.due_90k = lap_90k.saturating_mul(place) / count;
+        }
     }
 
     /// Drops what is due at `played_90k`. True while all went well.
@@ -171,7 +182,8 @@ impl Track {
                     self.dropped
                 }
                 HotKind::Picture(_) => {
-                    let at = lap_start.saturating_add(file.due_90k) * PICTURE_TICKS_PER_SECOND / 90_000;
+                    let at = self.begin_90k.saturating_add(lap_start).saturating_add(file.due_90k);
+                    let at = at.saturating_mul(PICTURE_TICKS_PER_SECOND) / 90_000;
                     u64::try_from(at).unwrap_or(0)
                 }
             };
@@ -216,15 +228,12 @@ impl Playing {
     }
 }
 
-/// From the first to the last time in it; [`SEGMENT_90K`] when it has none.
-fn duration_90k(path: &Path) -> i64 {
-    let read = || {
-        let content = fs::read(path).ok()?;
-        let span = mpegts::span(&content, &content)?;
-        let length = span.end_pts_90k - span.first_pts_90k;
-        (1..=60 * SEGMENT_90K).contains(&length).then_some(length)
-    };
-    read().unwrap_or(SEGMENT_90K)
+/// The first time in it, and the length up to the last; [`SEGMENT_90K`] when it has none.
+fn times_90k(path: &Path) -> (Option<i64>, i64) {
+    let span = fs::read(path).ok().and_then(|content| mpegts::span(&content, &content));
+    let length = span.as_ref().map(|span| span.end_pts_90k - span.first_pts_90k);
+    let length = length.filter(|length| (1..=60 * SEGMENT_90K).contains(length));
+    (span.map(|span| span.first_pts_90k), length.unwrap_or(SEGMENT_90K))
 }
 
 /// Adds `by_90k` to every PCR, PTS and DTS of a transport stream, in place. Anything that is not what it seems is left

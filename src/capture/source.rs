@@ -32,6 +32,8 @@ pub struct AudioStream {
     pub codec: String,
     pub sample_rate: u32,
     pub channels: u32,
+    /// Some of it came during the look. A track that is only promised must not be waited for.
+    pub flows: bool,
 }
 
 impl VideoStream {
@@ -63,6 +65,7 @@ impl SourceProbe {
             codec: text(stream, "codec_name"),
             sample_rate: number(stream, "sample_rate"),
             channels: number(stream, "channels"),
+            flows: text(stream, "start_time").parse::<f64>().is_ok(),
         });
         let duration = text(&root["format"], "duration").parse().ok().filter(|seconds: &f64| *seconds > 0.0);
         Some(Self { format: text(&root["format"], "format_name"), video: Some(video), audio, duration })
@@ -181,6 +184,12 @@ pub fn audio_is_missing(words: &[String]) -> bool {
     words.iter().any(|line| line.contains("Too many packets buffered for output stream"))
 }
 
+/// FFmpeg could not decode the sound for the analysis: then it is recorded unheard.
+pub fn hearing_failed(words: &[String]) -> bool {
+    let told = ["Error while opening decoder", "matches no streams", "does not contain any stream", "pipe:3"];
+    words.iter().any(|line| told.iter().any(|words| line.contains(words)))
+}
+
 /// FFmpeg's TS muxer refused pictures without decoding times (RTSP with B-frames).
 pub fn times_are_missing(words: &[String]) -> bool {
     words.iter().any(|line| line.contains("first pts and dts value must be set"))
@@ -247,6 +256,9 @@ mod tests {
         assert_eq!((video.codec.as_str(), video.width, video.has_b_frames), ("h264", 640, 2));
         assert!((video.fps.unwrap() - 29.97).abs() < 0.01);
         assert_eq!(probe.audio.clone().map(|audio| (audio.sample_rate, audio.channels)), Some((48_000, 2)));
+        assert_eq!(probe.audio.clone().map(|audio| audio.flows), Some(false), "nothing of it was seen");
+        let text = String::from_utf8_lossy(json).replace("\"channels\":2", "\"channels\":2,\"start_time\":\"0.021\"");
+        assert!(SourceProbe::parse(text.as_bytes()).unwrap().audio.unwrap().flows);
         assert!(probe.needs_pacing());
         for nothing in [&b""[..], b"{}", b"{\"streams\":[]}", b"{\"streams\":[{\"codec_type\":\"audio\"}]}"] {
             assert_eq!(SourceProbe::parse(nothing), None);

@@ -4,7 +4,7 @@
 //! because an unread pipe stops FFmpeg within seconds. It reads into bounded places only: the newest progress and the
 //! last words.
 
-use std::{collections::VecDeque, process::Stdio, sync::Arc, time::Duration};
+use std::{collections::VecDeque, os::fd::OwnedFd, process::Stdio, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{
@@ -26,7 +26,8 @@ use crate::{
 
 use super::{
     command::FfmpegCommand,
-    process::{ChildExit, Order, Running, keep},
+    pcm,
+    process::{ChildExit, Order, Running, SoundSink, keep},
 };
 
 /// Longest line kept.
@@ -63,6 +64,7 @@ pub(super) enum Job {
         command: FfmpegCommand,
         running: Arc<Running>,
         orders: mpsc::Receiver<Order>,
+        sound: SoundSink,
     },
     Look {
         command: FfmpegCommand,
@@ -110,8 +112,9 @@ impl Spawner {
         command: FfmpegCommand,
         running: Arc<Running>,
         orders: mpsc::Receiver<Order>,
+        sound: SoundSink,
     ) -> Result<()> {
-        self.submit(Job::Run { command, running, orders })
+        self.submit(Job::Run { command, running, orders, sound })
     }
 
     pub(super) fn submit(&self, job: Job) -> Result<()> {
@@ -152,7 +155,7 @@ impl Spawner {
 impl Job {
     async fn run(self, group: WorkGroup) {
         match self {
-            Self::Run { command, running, orders } => run(command, &running, orders, group).await,
+            Self::Run { command, running, orders, sound } => run(command, &running, orders, &sound, group).await,
             Self::Work(work) => work(group).await,
             Self::Look { command, feed, limit, mut reply } => {
                 // Whoever asked may leave: then the child goes too, by `kill_on_drop`.
@@ -166,11 +169,19 @@ impl Job {
 }
 
 /// From start to reaped.
-async fn run(command: FfmpegCommand, running: &Running, mut orders: mpsc::Receiver<Order>, group: WorkGroup) {
+async fn run(
+    command: FfmpegCommand,
+    running: &Running,
+    mut orders: mpsc::Receiver<Order>,
+    sink: &SoundSink,
+    group: WorkGroup,
+) {
     // Should this task ever end early, its child dies with it and the place becomes free.
     let _finish = FinishOnDrop(running);
-    let mut child = match spawn(&command, Stdio::piped(), group, Priority::Usual) {
-        Ok(child) => child,
+    let spawned = pcm::open()
+        .and_then(|(sound, end)| Ok((spawn(&command, Stdio::piped(), Some(end), group, Priority::Usual)?, sound)));
+    let (mut child, sound) = match spawned {
+        Ok(spawned) => spawned,
         Err(error) => {
             let words = vec![format!("{}: {error}", command.program.display())];
             return running.finish(ChildExit { not_started: true, words, ..ChildExit::default() });
@@ -186,6 +197,7 @@ async fn run(command: FfmpegCommand, running: &Running, mut orders: mpsc::Receiv
                 running.report(progress);
             }),
             each_line(stderr, |line| running.hear(line)),
+            pcm::drain(sound, running.epoch, sink),
         );
     };
     let mut stdin = stdin;
@@ -259,7 +271,7 @@ async fn obey(
 
 async fn look(command: &FfmpegCommand, feed: Feed, limit: Duration, group: WorkGroup) -> Look {
     let stdin = if feed.input.is_empty() { Stdio::null() } else { Stdio::piped() };
-    let mut child = match spawn(command, stdin, group, Priority::Usual) {
+    let mut child = match spawn(command, stdin, None, group, Priority::Usual) {
         Ok(child) => child,
         Err(error) => return Look::NotStarted(format!("{}: {error}", command.program.display())),
     };
@@ -294,6 +306,7 @@ async fn look(command: &FfmpegCommand, feed: Feed, limit: Duration, group: WorkG
 pub(super) fn spawn(
     command: &FfmpegCommand,
     stdin: Stdio,
+    sound: Option<OwnedFd>,
     group: WorkGroup,
     priority: Priority,
 ) -> std::io::Result<Child> {
@@ -305,8 +318,8 @@ pub(super) fn spawn(
     spawn.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own: a terminal's Ctrl-C stops the daemon, which then stops FFmpeg in order.
     spawn.process_group(0).kill_on_drop(true);
-    // SAFETY: prctl, getppid, setpriority, the one write(2) of `enter` and making an error from an errno are async-signal-safe and
-    // allocate nothing.
+    // SAFETY: prctl, getppid, setpriority, what `hand_over` calls, the one write(2) of `enter` and making an error from
+    // an errno are async-signal-safe and allocate nothing.
     unsafe {
         spawn.pre_exec(move || {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
@@ -319,6 +332,9 @@ pub(super) fn spawn(
             // A kernel that refuses lets it run all the same.
             if priority == Priority::Lowest {
                 libc::setpriority(libc::PRIO_PROCESS, 0, 19);
+            }
+            if let Some(end) = &sound {
+                pcm::hand_over(end)?;
             }
             group.enter()
         });

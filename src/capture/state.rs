@@ -10,7 +10,7 @@ use crate::{
 use super::{
     command::Attempt,
     process::{ChildExit, Progress},
-    source::{Reason, audio_is_missing, reason, times_are_missing},
+    source::{Reason, audio_is_missing, hearing_failed, reason, times_are_missing},
     status::{CaptureState, LastWords},
 };
 
@@ -268,6 +268,8 @@ impl State {
         if !delivered {
             if times_are_missing(&exit.words) && !self.attempt.make_dts {
                 self.attempt.make_dts = true;
+            } else if hearing_failed(&exit.words) && self.attempt.hear {
+                self.attempt.hear = false;
             } else if audio_is_missing(&exit.words) {
                 self.attempt.audio = false;
             } else if matches!(why, Reason::Unsupported | Reason::NoFrames | Reason::Lost | Reason::Encoder) {

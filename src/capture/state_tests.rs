@@ -180,7 +180,7 @@ fn the_start_has_fifteen_seconds() {
     assert_eq!(story.told(), (CaptureState::Offline, Some(Reason::NoFrames)));
     // It may have waited for sound.
     story.exit(255, &[]);
-    assert_eq!(story.next_start().1, Attempt { audio: false, make_dts: false });
+    assert_eq!(story.next_start().1, Attempt { audio: false, ..Attempt::default() });
 }
 
 #[test]
@@ -209,6 +209,7 @@ fn what_failed_is_given_up_the_next_time() {
     let all = Attempt::default();
     check("[mpegts @ 0x1] first pts and dts value must be set", Attempt { make_dts: true, ..all });
     check("Too many packets buffered for output stream 0:0.", Attempt { audio: false, ..all });
+    check("Error while opening decoder for input stream #0:1 : Invalid data", Attempt { hear: false, ..all });
     check("Connection refused", all);
 }
 

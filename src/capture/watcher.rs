@@ -8,22 +8,57 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
+use bytes::Bytes;
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask, Watches};
 use prometheus_client::metrics::counter::Counter;
 use slog::{Logger, warn};
 
 use crate::{
+    clock::Utc90k,
     error::{Error, Kind, Result},
-    ids::DeviceId,
+    ids::{DeviceId, SegmentKey},
     storage::{
-        HotDevice,
-        layout::{HotKind, HotLayout, parse_hot_name},
+        HotDevice, HotSegment,
+        layout::{HotKind, HotLayout, PictureKind, parse_hot_name},
     },
 };
 
-/// Called after a segment arrived, from the watcher's thread: it must only leave a note and return. (Pictures wake
-/// nobody: they come ten a second from each device, and what they overflow is shed on the spot.)
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
+/// Is told what arrived, from the watcher's thread: it must only leave a note and return. (Captures are told to nobody:
+/// what they overflow is shed on the spot.)
+pub trait Arrivals: Send + Sync {
+    /// A segment; None after a scan, which may have found any number.
+    fn segment(&self, segment: Option<&HotSegment>);
+
+    /// The newest thumbnail that was told. None: thumbnails are not wanted, and are not read.
+    fn last_thumbnail(&self) -> Option<SegmentKey> {
+        None
+    }
+
+    /// A thumbnail, read once. `unnoticed`: those that came before it and are not told.
+    fn thumbnail(&self, thumbnail: Thumbnail, unnoticed: &[SegmentKey]) {
+        drop((thumbnail, unnoticed));
+    }
+}
+
+/// Who only wants to be woken by segments.
+impl<F: Fn() + Send + Sync> Arrivals for F {
+    fn segment(&self, _: Option<&HotSegment>) {
+        self();
+    }
+}
+
+/// A thumbnail in its place.
+#[derive(Clone, Debug)]
+pub struct Thumbnail {
+    pub key: SegmentKey,
+    /// When its file was complete.
+    pub arrived: Utc90k,
+    /// None: it is larger than any thumbnail, or cannot be read.
+    pub jpeg: Option<Bytes>,
+}
+
+/// A thumbnail of 1920×1080, the largest that the settings allow, at our quality has a quarter of that.
+const THUMBNAIL_BYTES_MAX: u64 = 2 << 20;
 
 /// 64 KiB hold about a thousand events: 3 s of 32 devices.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -49,7 +84,7 @@ struct Book {
 struct Watched {
     layout: HotLayout,
     hot: Arc<HotDevice>,
-    wake: Wake,
+    told: Arc<dyn Arrivals>,
 }
 
 impl Watcher {
@@ -65,9 +100,9 @@ impl Watcher {
     }
 
     /// Begins to watch a device whose folders exist, then takes in what is there already: nothing falls in between.
-    /// A device that is watched already gets the new `hot` and `wake`.
-    pub fn add(&self, layout: &HotLayout, hot: Arc<HotDevice>, wake: impl Fn() + Send + Sync + 'static) -> Result<()> {
-        let watched = Watched { layout: layout.clone(), hot: Arc::clone(&hot), wake: Arc::new(wake) };
+    /// A device that is watched already gets the new `hot` and `told`.
+    pub fn add(&self, layout: &HotLayout, hot: Arc<HotDevice>, told: impl Arrivals + 'static) -> Result<()> {
+        let watched = Watched { layout: layout.clone(), hot: Arc::clone(&hot), told: Arc::new(told) };
         self.0.book().devices.insert(hot.id().clone(), watched.clone());
         let added = self.0.watch(&watched).and_then(|()| hot.rescan());
         if added.is_err() {
@@ -141,16 +176,25 @@ impl Inner {
             let book = self.book();
             book.folders.get(watch).and_then(|(device, kind)| Some((book.devices.get(device)?.clone(), *kind)))
         };
-        let Some((Watched { layout, hot, wake }, kind)) = found else { return };
+        let Some((watched, kind)) = found else { return };
+        let Watched { layout, hot, told } = &watched;
         let Some(key) = name.to_str().and_then(|name| parse_hot_name(kind, name)) else { return };
         // Gone again already: the evictor was quicker.
         let Ok(stat) = std::fs::metadata(layout.file(hot.id(), kind, key)) else { return };
         match kind {
             HotKind::Segment => {
-                hot.segment_arrived(key, stat.len(), hot.arrived(&stat));
-                wake();
+                let segment = hot.segment_arrived(key, stat.len(), hot.arrived(&stat));
+                told.segment(segment.as_ref());
             }
-            HotKind::Picture(picture) => hot.picture_arrived(picture, key, stat.len(), hot.arrived(&stat)),
+            HotKind::Picture(picture) => {
+                // Read first: entering it into the books may shed it at once.
+                let jpeg = (picture == PictureKind::Thumbnail && told.last_thumbnail().is_some())
+                    .then(|| watched.read(key, stat.len()));
+                hot.picture_arrived(picture, key, stat.len(), hot.arrived(&stat));
+                if let Some(jpeg) = jpeg {
+                    told.thumbnail(Thumbnail { key, arrived: hot.arrived(&stat), jpeg }, &[]);
+                }
+            }
         }
     }
 
@@ -159,12 +203,32 @@ impl Inner {
         self.overflows.inc();
         let devices: Vec<_> = self.book().devices.values().cloned().collect();
         warn!(self.log, "file events were dropped; reading all hot folders"; "devices" => devices.len());
-        for Watched { hot, wake, .. } in devices {
+        for watched in devices {
+            let hot = &watched.hot;
             if let Err(error) = hot.rescan() {
                 warn!(self.log, "hot could not be read"; "device" => %hot.id(), "error" => %error);
             }
-            wake();
+            watched.told.segment(None);
+            watched.tell_newest_thumbnail();
         }
+    }
+}
+
+impl Watched {
+    fn read(&self, key: SegmentKey, bytes: u64) -> Option<Bytes> {
+        let path = self.layout.file(self.hot.id(), HotKind::Picture(PictureKind::Thumbnail), key);
+        // Its length is what it was when it was renamed: nobody writes to it any more.
+        (bytes <= THUMBNAIL_BYTES_MAX).then(|| std::fs::read(path).ok().map(Bytes::from)).flatten()
+    }
+
+    /// After events were lost: of all that came meanwhile only the newest is worth reading.
+    fn tell_newest_thumbnail(&self) {
+        let Some(last) = self.told.last_thumbnail() else { return };
+        let mut came = self.hot.pictures_since(PictureKind::Thumbnail, last);
+        let Some(newest) = came.pop() else { return };
+        let jpeg = self.read(newest.key, newest.bytes);
+        let unnoticed: Vec<_> = came.iter().map(|picture| picture.key).collect();
+        self.told.thumbnail(Thumbnail { key: newest.key, arrived: newest.arrived, jpeg }, &unnoticed);
     }
 }
 
@@ -311,6 +375,45 @@ mod tests {
         rig.drop_in(&rig.file(HotKind::Segment, 1));
         rig.watcher.0.overflow();
         assert_eq!((rig.hot.status().segments, rig.overflows.get(), rig.woken.load(Ordering::SeqCst)), (1, 1, 1));
+    }
+
+    /// Writes down which thumbnails it was told, with their bytes and how many came unnoticed.
+    #[derive(Default)]
+    struct Notes(Mutex<Vec<(u64, Option<usize>, usize)>>);
+
+    impl Arrivals for Arc<Notes> {
+        fn segment(&self, _: Option<&HotSegment>) {}
+
+        fn last_thumbnail(&self) -> Option<SegmentKey> {
+            let number = self.0.lock().unwrap().last().map_or(0, |(number, ..)| *number);
+            Some(SegmentKey { epoch: Epoch(1), number })
+        }
+
+        fn thumbnail(&self, thumbnail: Thumbnail, unnoticed: &[SegmentKey]) {
+            let bytes = thumbnail.jpeg.map(|jpeg| jpeg.len());
+            self.0.lock().unwrap().push((thumbnail.key.number, bytes, unnoticed.len()));
+        }
+    }
+
+    #[test]
+    fn thumbnails_are_read_once_and_after_an_overflow_the_newest_is() {
+        let rig = rig();
+        let notes = Arc::<Notes>::default();
+        rig.watcher.add(&rig.layout, Arc::clone(&rig.hot), notes.clone()).unwrap();
+        rig.drop_in(&rig.file(HotKind::Picture(PictureKind::Capture), 10));
+        rig.drop_in(&rig.file(THUMBNAIL, 20));
+        let large = rig.file(THUMBNAIL, 40);
+        std::fs::write(large.with_extension("tmp"), vec![0; 1 + (2 << 20)]).unwrap();
+        std::fs::rename(large.with_extension("tmp"), large).unwrap();
+        rig.until("both thumbnails", || notes.0.lock().unwrap().len() == 2);
+        rig.watcher.0.book().folders.clear();
+        for number in [60, 80, 100] {
+            rig.drop_in(&rig.file(THUMBNAIL, number));
+        }
+        rig.watcher.0.overflow();
+        rig.watcher.0.overflow();
+        let expected = [(20, Some(1), 0), (40, None, 0), (100, Some(1), 2)];
+        assert_eq!(*notes.0.lock().unwrap(), expected, "the second one found nothing new");
     }
 
     #[test]

@@ -217,7 +217,7 @@ fn cut(settings: &Settings, wish: &Wish, volume: &Volume) -> Result<(Clip, Optio
         let (device, start, end) = (&wish.device, wish.start, wish.end);
         Error::new(Kind::NotFound, format!("{device} has no footage from {start} to {end}"))
     };
-    let newest = index.snapshot().iter().map(|chunk| chunk.end).max().ok_or_else(nothing)?;
+    let newest = index.snapshot().newest().map(|chunk| chunk.end).ok_or_else(nothing)?;
     let mut cut = wish.cut();
     cut.span.end = cut.span.end.min(newest + 1);
     let seconds = (cut.span.end - cut.span.start) / TICKS_PER_SECOND;

@@ -6,7 +6,11 @@ use super::{bad_answer, say, unhealthy_unless};
 use crate::{
     config::Settings,
     error::Result,
-    storage::{layout::HotLayout, tmpfs::hot_facts},
+    registry::inspect,
+    storage::{
+        layout::{ColdLayout, HotLayout},
+        tmpfs::hot_facts,
+    },
     web::{
         checks::{ArchiveFacts, Check, HostFacts, Verdict, healthy, judge},
         control::{Request, ask},
@@ -42,6 +46,8 @@ fn alone(settings: &Settings, daemon: Verdict) -> Vec<Check> {
         hot: facts::hot(settings),
         archive: archive(settings),
         ffmpeg: facts::ffmpeg_version(&settings.ffmpeg.path),
+        database: inspect(&ColdLayout::new(&settings.storage.root).database())
+            .unwrap_or_else(|| Ok("there is none yet".into())),
         actors: Vec::new(),
         devices: Vec::new(),
     };

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::DeviceId;
 
+mod detect;
 mod load;
 mod size;
 mod source;
 mod validate;
 
+pub use detect::{Analysis, Captures, Detect, DetectOverride, Notify, Webhook};
 pub use load::{Problem, load, parse};
 pub use size::{Bytes, PictureSize};
 pub use source::{
@@ -31,6 +33,9 @@ pub struct Settings {
     pub hot: Hot,
     pub capture: Capture,
     pub archive: Archive,
+    pub analysis: Analysis,
+    pub detect: Detect,
+    pub notify: Notify,
     pub cleaner: Cleaner,
     pub auth: Auth,
     pub limits: Limits,
@@ -44,11 +49,22 @@ pub struct Server {
     /// Worker threads of the HTTP server; 0 = one per core, at most 4.
     pub workers: usize,
     pub keep_alive_seconds: u64,
+    /// What this host is called in incidents and events; the kernel's name of it when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<String>,
+}
+
+impl Server {
+    /// As set, or as the kernel tells now.
+    pub fn host_name(&self) -> String {
+        let kernel = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        self.host_name.clone().unwrap_or_else(kernel)
+    }
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), workers: 0, keep_alive_seconds: 75 }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), workers: 0, keep_alive_seconds: 75, host_name: None }
     }
 }
 
@@ -154,11 +170,25 @@ pub struct Archive {
     pub window_hours: u32,
     /// Free space to keep on the archive's file system: the cleaner evicts oldest footage before it is touched.
     pub min_free_bytes: Bytes,
+    /// Seconds between two stills of the preview pack; 0 = no previews.
+    pub preview_interval_seconds: u32,
+    /// Which full-size pictures reach the disk.
+    pub captures: Captures,
+    /// How long `captures = "all"` keeps them, in hours.
+    pub captures_hours: u32,
 }
 
 impl Default for Archive {
     fn default() -> Self {
-        Self { commit_seconds: 60, chunk_seconds: 600, window_hours: 24, min_free_bytes: Bytes(512 << 20) }
+        Self {
+            commit_seconds: 60,
+            chunk_seconds: 600,
+            window_hours: 24,
+            min_free_bytes: Bytes(512 << 20),
+            preview_interval_seconds: 10,
+            captures: Captures::Incidents,
+            captures_hours: 1,
+        }
     }
 }
 
@@ -207,6 +237,8 @@ pub struct Limits {
     pub encode_bytes: Bytes,
     /// Longest time one may take.
     pub encode_seconds: u64,
+    /// Who may listen to `/api/events` at the same time; each holds a connection.
+    pub event_listeners: usize,
 }
 
 impl Default for Limits {
@@ -218,6 +250,7 @@ impl Default for Limits {
             encode_queue: 4,
             encode_bytes: Bytes(64 << 20),
             encode_seconds: 1800,
+            event_listeners: 64,
         }
     }
 }
@@ -271,6 +304,9 @@ pub struct Camera {
     pub source: Source,
     #[serde(default)]
     pub live: Live,
+    /// Overrides of `[detect]` for this camera.
+    #[serde(default)]
+    pub detect: DetectOverride,
 }
 
 /// Overrides of `[hot]` for one camera.

@@ -10,6 +10,7 @@ impl Settings {
         let mut out = Problems::default();
         self.server_rules(&mut out);
         self.archive_rules(&mut out);
+        self.watching_rules(&mut out);
         for (i, id) in self.duplicate_ids() {
             out.add(format!("camera[{i}].id"), id, "is used twice; ids must be unique");
         }
@@ -37,6 +38,14 @@ impl Settings {
             &server.listen,
             "access control has not landed yet: listen on 127.0.0.1, or set auth.enabled = false to open it to everyone",
         );
+        if let Some(name) = &server.host_name {
+            out.check(
+                !name.trim().is_empty() && name.chars().count() <= 64 && !name.chars().any(char::is_control),
+                "server.host_name",
+                name,
+                "must be 1 to 64 characters that can be printed",
+            );
+        }
         let storage = &self.storage;
         out.check(is_place(&storage.root), "storage.root", &storage.root, "must be an absolute path without '..'");
         out.check(is_place(&storage.hot), "storage.hot", &storage.hot, "must be an absolute path without '..'");
@@ -90,6 +99,52 @@ impl Settings {
             "limits.encode_seconds",
             &limits.encode_seconds,
             "must be 1 to 86400",
+        );
+        out.check(
+            limits.event_listeners <= 10_000,
+            "limits.event_listeners",
+            &limits.event_listeners,
+            "must be at most 10000",
+        );
+    }
+
+    fn watching_rules(&self, out: &mut Problems) {
+        let analysis = &self.analysis;
+        out.check(analysis.threads <= 64, "analysis.threads", &analysis.threads, "must be 0 (automatic) to 64");
+        out.check((1..=100_000).contains(&analysis.queue), "analysis.queue", &analysis.queue, "must be 1 to 100000");
+        for (key, value, rule) in self.detect.problems() {
+            out.add(format!("detect.{key}"), &value, rule);
+        }
+        for (i, camera) in self.camera.iter().enumerate() {
+            for (key, value, rule) in self.detect.of(camera).problems() {
+                // What `[detect]` says wrong is told once, above.
+                if self.detect.problems().iter().all(|(told, ..)| *told != key) {
+                    out.add(format!("camera[{i}].detect.{key}"), &value, rule);
+                }
+            }
+        }
+        const KINDS: [&str; 5] = ["device_up", "device_down", "incident_opened", "incident_closed", "recording_lost"];
+        for (i, webhook) in self.notify.webhook.iter().enumerate() {
+            url_rules(&webhook.url, &["http://", "https://"], &format!("notify.webhook[{i}].url"), out);
+            for kind in &webhook.kinds {
+                let at = format!("notify.webhook[{i}].kinds");
+                out.check(
+                    KINDS.contains(&kind.as_str()),
+                    at,
+                    kind,
+                    "must be one of device_up, device_down, incident_opened, incident_closed, recording_lost",
+                );
+            }
+        }
+        out.check(self.notify.webhook.len() <= 16, "notify.webhook", &self.notify.webhook.len(), "at most 16");
+        let archive = &self.archive;
+        let interval = archive.preview_interval_seconds;
+        out.check(interval <= 600, "archive.preview_interval_seconds", &interval, "must be 0 (none) to 600");
+        out.check(
+            (1..=24).contains(&archive.captures_hours),
+            "archive.captures_hours",
+            &archive.captures_hours,
+            "must be 1 to 24",
         );
     }
 

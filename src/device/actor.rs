@@ -1,16 +1,24 @@
 //! Runs one device: builds its stages, restarts what fails, publishes its status, stops it in the order of the data.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use actix::{Actor, AsyncContext, Context, Handler, ResponseFuture};
+use serde_json::{Map, json};
 use slog::{info, warn};
 
-use super::{Device, DeviceState, Reading};
+use super::{Device, DeviceState, Reading, Status};
 use crate::{
     archive::ArchiverActor,
     capture::{CaptureState, FfmpegActor},
+    events::Topic,
+    frames::{FrameQueue, FrameQueueActor},
+    incident::Signal,
     merge::merger_actor::{CommitNow, MergerActor},
     supervisor::{Birth, ChildSpec, Finish, Keeper, Scope, Slot},
+    telemetry::LossReason,
 };
 
 const TICK: Duration = Duration::from_secs(1);
@@ -31,6 +39,7 @@ pub struct DeviceActor {
 
 struct Stages {
     ffmpeg: Keeper,
+    frames: Option<Keeper>,
     archiver: Keeper,
     merger: Keeper,
 }
@@ -55,6 +64,7 @@ impl DeviceActor {
         let device = &self.device;
         Stages {
             ffmpeg: self.scope.start(ffmpeg_spec(device)),
+            frames: device.watching.clone().map(|watching| self.scope.start(frames_spec(device, watching))),
             archiver: self.scope.start(archiver_spec(device)),
             merger: self.scope.start(merger_spec(device)),
         }
@@ -73,10 +83,46 @@ impl DeviceActor {
                 }
                 _ => warn!(device.log, "device status"; "from" => from, "to" => to, "reason" => reason),
             }
+            self.tell_status(&before, &now);
         }
-        let up = matches!(now.state, DeviceState::Online | DeviceState::Degraded);
-        device.metrics.up.set(i64::from(up));
+        device.metrics.up.set(i64::from(is_up(now.state)));
         device.status.store(Arc::new(now));
+    }
+
+    fn tell_status(&self, before: &Status, now: &Status) {
+        let kind = match (is_up(before.state), is_up(now.state)) {
+            (false, true) => "device_up",
+            (true, false) => "device_down",
+            _ => "device_status",
+        };
+        let data = json!({"status": now.state, "was": before.state, "reason": now.reason});
+        self.device.events.publish(Topic::Device, kind, Some(&self.device.id), data);
+    }
+
+    fn tell_losses(&self) {
+        let device = &self.device;
+        let lost = LossReason::ALL.map(|reason| device.metrics.lost(reason).get());
+        let mut losses = device.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(more) = losses.next(lost, device.clock.mono()) else { return };
+        let reasons: Map<_, _> = LossReason::ALL
+            .iter()
+            .zip(more)
+            .filter(|(_, seconds)| *seconds > 0.0)
+            .map(|(reason, seconds)| (format!("{reason:?}"), json!(seconds)))
+            .collect();
+        let data = json!({"seconds": more.iter().sum::<f64>(), "reasons": reasons});
+        device.events.publish(Topic::Lost, "recording_lost", Some(&device.id), data);
+    }
+
+    /// Whether pictures should come, for who judges that they do not. A device that is off has no trouble.
+    fn tell_signal(&self) {
+        if self.device.camera.enabled {
+            self.device.tracker.tick(match self.device.capture_status.load().state {
+                CaptureState::Starting => Signal::Starting,
+                CaptureState::Online => Signal::There,
+                CaptureState::Offline | CaptureState::Failed => Signal::Gone,
+            });
+        }
     }
 
     fn read(&self) -> Reading {
@@ -100,6 +146,11 @@ impl DeviceActor {
     }
 }
 
+/// Pictures arrive.
+fn is_up(state: DeviceState) -> bool {
+    matches!(state, DeviceState::Online | DeviceState::Degraded)
+}
+
 impl Actor for DeviceActor {
     type Context = Context<Self>;
 
@@ -108,7 +159,11 @@ impl Actor for DeviceActor {
             self.stages = Some(self.start_stages());
         }
         self.publish_status();
-        ctx.run_interval(TICK, |actor, _| actor.publish_status());
+        ctx.run_interval(TICK, |actor, _| {
+            actor.publish_status();
+            actor.tell_losses();
+            actor.tell_signal();
+        });
     }
 }
 
@@ -131,6 +186,9 @@ impl Handler<Finish> for DeviceActor {
                 Ok(Err(error)) => warn!(device.log, "no final commit, footage waits in hot"; "error" => %error),
                 Err(error) => warn!(device.log, "no final commit, footage waits in hot"; "error" => %error),
             }
+            if let Some(frames) = stages.frames {
+                frames.stop().await;
+            }
             stages.merger.stop().await;
             stages.archiver.stop().await;
         })
@@ -141,6 +199,12 @@ fn ffmpeg_spec(device: &Arc<Device>) -> ChildSpec<FfmpegActor> {
     let device = device.clone();
     ChildSpec::new("ffmpeg", &device.ffmpeg.clone(), move |birth| FfmpegActor::new(device.capture.clone(), birth.token))
         .finish_within(FFMPEG_STOP_LIMIT)
+}
+
+/// Its mailbox is as long as the ring: a notice that finds no place says nothing new.
+fn frames_spec(device: &Arc<Device>, watching: Arc<FrameQueue>) -> ChildSpec<FrameQueueActor> {
+    let queue = device.capture.settings.analysis.queue;
+    ChildSpec::new("frames", &device.frames.clone(), move |_| FrameQueueActor::new(watching.clone())).mailbox(queue)
 }
 
 fn archiver_spec(device: &Arc<Device>) -> ChildSpec<ArchiverActor> {

@@ -25,7 +25,7 @@ use crate::{
         DeviceIndex, Place, Retention, Volume,
         layout::ChunkKey,
         retention::{Moment, PLAUSIBLE},
-        tmpfs,
+        siblings, tmpfs,
     },
     telemetry::{DeviceMetrics, Metrics},
 };
@@ -330,12 +330,13 @@ impl Cleaner {
         views
     }
 
-    /// Unpublish, then unlink. Not flushed: a file that a power cut brings back is deleted again.
+    /// Unpublish, then unlink, what lies beside first. Not flushed: a file that a power cut brings back is deleted again.
     fn delete(&self, device: &KeptDevice, deletion: &Deletion) -> Result<()> {
         let _ring = device.index.hold_ring();
         let Some(entry) = device.index.remove(&deletion.key) else { return Ok(()) };
-        let path = entry.path(self.parts.volume.layout(), device.index.device());
-        match self.parts.volume.unlink(&path) {
+        let (volume, id) = (&self.parts.volume, device.index.device());
+        let beside = siblings::remove(volume, id, entry.key, entry.place);
+        match beside.and_then(|()| volume.unlink(&entry.path(volume.layout(), id))) {
             Err(error) if error.kind != Kind::NotFound => {
                 device.index.put(entry.as_ref().clone());
                 Err(error)

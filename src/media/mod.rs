@@ -18,6 +18,7 @@ pub mod mpegts;
 #[cfg(test)]
 mod parameter_set_tests;
 mod track;
+pub mod verdicts;
 
 pub use track::ConfigChange;
 

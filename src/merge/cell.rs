@@ -10,10 +10,12 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
-    clock::{Clock, Mono},
+    clock::{
+        Clock, Mono,
+        anchor::{Step, StepWatch},
+    },
     ids::SegmentKey,
     merge::{
-        anchor::{Step, StepWatch},
         chunk::{ChunkWriter, SealedChunk},
         timeline::Timeline,
     },

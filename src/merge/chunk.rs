@@ -22,7 +22,8 @@ use crate::{
             tracks::Tracks,
         },
     },
-    storage::{layout::ChunkKey, volume::Volume},
+    merge::handover::entry,
+    storage::{ChunkEntry, Place, index::Hole, layout::ChunkKey, volume::Volume},
 };
 
 /// What a chunk is before its first sample.
@@ -69,6 +70,8 @@ pub struct SealedChunk {
     pub path: PathBuf,
     /// Length of the file.
     pub bytes: u64,
+    /// Where its gaps are; None when it was found sealed, and they were not looked for.
+    pub holes: Option<Arc<[Hole]>>,
     /// Bytes that sealing wrote; 0 when it was found sealed.
     pub written_bytes: u64,
 }
@@ -76,6 +79,11 @@ pub struct SealedChunk {
 impl SealedChunk {
     pub fn key(&self) -> ChunkKey {
         ChunkKey { start_ms: self.meta.start.as_ms(), generation: self.meta.generation }
+    }
+
+    /// As the index lists it.
+    pub fn entry(&self, place: Place) -> ChunkEntry {
+        ChunkEntry { holes: self.holes.clone(), ..entry(&self.meta, place, self.bytes) }
     }
 }
 
@@ -292,7 +300,7 @@ impl ChunkWriter {
         }
         let sealed = SealedMeta {
             end: self.committed.end,
-            gaps: self.tables.gaps,
+            gaps: self.tables.gaps(),
             last_mark: self.committed.mark.map(|mark| mark.info),
         };
         let plan = seal::plan(&self.head, &self.tables, sealed, self.committed.len)
@@ -304,9 +312,10 @@ impl ChunkWriter {
         let (offset, bytes) = plan.flip;
         self.volume.write_at(&self.file, &self.path, &bytes, offset)?;
         self.volume.sync_data(&self.file, &self.path)?;
+        let holes = Some(self.holes());
         let meta = Box::new(ChunkMeta { sealed: Some(sealed), ..self.head.meta });
         let written_bytes = plan.before.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>() + bytes.len() as u64;
-        Ok(SealedChunk { meta, sealed, path: self.path, bytes: plan.len, written_bytes })
+        Ok(SealedChunk { meta, sealed, path: self.path, bytes: plan.len, holes, written_bytes })
     }
 
     /// Removes the file, for a chunk that never got a sample.
@@ -359,7 +368,17 @@ impl ChunkWriter {
 
     /// Holes of more than 500 ms so far.
     pub fn gaps(&self) -> u32 {
-        self.tables.gaps
+        self.tables.gaps()
+    }
+
+    /// Where they are: what readers of the file will find.
+    pub fn holes(&self) -> Arc<[Hole]> {
+        let rate = if self.spec.video.is_some() { 90_000 } else { self.head.tracks.audio_rate() };
+        let wall = |ticks: u64| {
+            let ticks_90k = u128::from(ticks) * 90_000 / u128::from(rate.max(1));
+            self.spec.start + i64::try_from(ticks_90k).unwrap_or(i64::MAX)
+        };
+        self.tables.holes.iter().map(|hole| Hole { start: wall(hole.start), end: wall(hole.end) }).collect()
     }
 
     /// RFC 6381.

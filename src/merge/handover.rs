@@ -4,22 +4,20 @@
 //! moment, and unlike a rename a link never overwrites. A crash in between leaves two names of one file, which the
 //! next start recognises.
 
-use std::{os::unix::fs::FileExt, path::Path, time::Duration};
+use std::time::Duration;
 
 use crate::{
     clock::{Utc90k, ticks_90k},
     error::{Kind, Result},
     ids::DeviceId,
-    media::mp4::{self, ChunkMeta},
+    media::mp4::ChunkMeta,
     merge::chunk::SealedChunk,
     storage::{
-        ChunkEntry, DeviceIndex, Place, Retention, Volume,
+        ChunkEntry, DeviceIndex, Place, Retention, Volume, inventory,
         layout::{ChunkKey, RingSlot},
+        siblings,
     },
 };
-
-/// What a file at the head says fits in one read.
-const HEAD_BYTES: usize = 4096;
 
 /// A chunk file found in the ring.
 #[derive(Clone, Debug)]
@@ -89,6 +87,7 @@ impl Ring<'_> {
         let layout = self.volume.layout();
         let slot = RingSlot::of(sealed.meta.start, self.chunk_seconds);
         let _ring = self.index.hold_ring();
+        self.index.note_arrival();
         self.volume.mkdir_all(&layout.ring_hour(self.device, slot.hour))?;
         let here: Vec<Occupant> =
             self.hour(slot.hour)?.into_iter().filter(|occupant| occupant.slot.index == slot.index).collect();
@@ -102,6 +101,8 @@ impl Ring<'_> {
         for occupant in here.iter().filter(|occupant| room.leave.contains(&occupant.slot.copy)) {
             if let Some(key) = occupant.key() {
                 self.index.remove(&key);
+                // Left behind they are replaced by those of the next chunk in this place.
+                let _ = siblings::remove(self.volume, self.device, key, Place::Ring(occupant.slot));
             }
             self.volume.unlink(&layout.ring_chunk(self.device, occupant.slot))?;
         }
@@ -119,7 +120,7 @@ impl Ring<'_> {
 
     fn arrived(&self, sealed: &SealedChunk, slot: RingSlot) -> Result<()> {
         self.volume.fsync_dir(&self.volume.layout().ring_hour(self.device, slot.hour))?;
-        self.index.put(entry(&sealed.meta, Place::Ring(slot), sealed.bytes));
+        self.index.put(sealed.entry(Place::Ring(slot)));
         // Its folder need not be synced: a name that comes back after a power cut is recognised by its twin.
         match self.volume.unlink(&sealed.path) {
             Err(error) if error.kind != Kind::NotFound => Err(error),
@@ -134,7 +135,8 @@ impl Ring<'_> {
         for name in self.volume.read_dir(&folder)? {
             let slot = name.name.to_str().and_then(|name| RingSlot::parse(&hour.to_string(), name));
             if let Some(slot) = slot {
-                let (meta, bytes) = head(self.volume, &self.volume.layout().ring_chunk(self.device, slot));
+                let path = self.volume.layout().ring_chunk(self.device, slot);
+                let (meta, bytes) = inventory::look(self.volume, &path).unwrap_or_default();
                 let meta = meta.filter(|meta| meta.device == *self.device);
                 found.push(Occupant { slot, meta, bytes });
             }
@@ -151,20 +153,10 @@ pub fn entry(meta: &ChunkMeta, place: Place, bytes: u64) -> ChunkEntry {
         start: meta.start,
         end: meta.sealed.as_ref().map_or(meta.start, |sealed| sealed.end),
         bytes,
-        codecs: meta.codecs.clone(),
+        codecs: meta.codecs.as_str().into(),
         gaps: meta.sealed.as_ref().map_or(0, |sealed| sealed.gaps),
+        holes: None,
         sealed: meta.sealed.is_some(),
-    }
-}
-
-/// What a file says it is, and its length; nothing when it cannot be read.
-fn head(volume: &Volume, path: &Path) -> (Option<ChunkMeta>, u64) {
-    let Ok(file) = volume.open_read(path) else { return (None, 0) };
-    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-    let mut first = vec![0; HEAD_BYTES.min(usize::try_from(bytes).unwrap_or(HEAD_BYTES))];
-    match file.read_exact_at(&mut first, 0) {
-        Ok(()) => (mp4::head(&first), bytes),
-        Err(_) => (None, bytes),
     }
 }
 

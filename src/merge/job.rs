@@ -14,7 +14,6 @@ use crate::{
     merge::{
         cell::{Claim, Core},
         chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, SealedChunk, TrackRun},
-        handover,
         lay::PlannedRun,
         merger_actor::MergerParts,
         plan::{Due, lead_90k},
@@ -40,6 +39,9 @@ pub(super) fn run(parts: &MergerParts, mut claim: Claim, due: Due) -> Result<()>
     }
     let done = work(parts, core, due);
     let newest = done.as_ref().ok().copied().flatten();
+    if let Some((key, offset_90k)) = core.timeline.tied() {
+        (parts.tied)(key, offset_90k, began);
+    }
     newest.inspect(|key| claim.saw(*key));
     let error = done.as_ref().err().map(ToString::to_string);
     if error.is_some() {
@@ -266,8 +268,12 @@ impl Batch<'_> {
         metrics.wrote(Written::Media, committed.written_bytes);
         metrics.committed_media(committed.media_bytes);
         metrics.committed_seconds.inc_by(committed.media_90k as f64 / 90_000.0);
-        self.parts.index.put(open_entry(writer, committed.end));
+        let entry = open_entry(writer, committed.end);
+        let before = self.parts.index.get(&entry.key).map_or(entry.start, |before| before.end);
+        self.parts.index.put(entry);
+        (self.parts.told)(before..committed.end, committed.written_bytes);
         self.taken.committed(mark.last);
+        self.parts.beside.committed(writer.key(), writer.spec().start, committed.end);
         Ok(())
     }
 
@@ -329,7 +335,7 @@ pub(super) fn seal(parts: &MergerParts, writer: ChunkWriter) -> Result<SealedChu
     let sealed = writer.seal()?;
     parts.metrics.wrote(Written::Index, sealed.written_bytes);
     parts.metrics.chunks_sealed.inc();
-    parts.index.put(handover::entry(&sealed.meta, Place::Temp, sealed.bytes));
+    parts.index.put(sealed.entry(Place::Temp));
     Ok(sealed)
 }
 
@@ -341,8 +347,9 @@ pub(super) fn open_entry(writer: &ChunkWriter, end: Utc90k) -> ChunkEntry {
         start: writer.spec().start,
         end,
         bytes: writer.published_len(),
-        codecs: writer.codecs().to_owned(),
+        codecs: writer.codecs().into(),
         gaps: writer.gaps(),
+        holes: Some(writer.holes()),
         sealed: false,
     }
 }

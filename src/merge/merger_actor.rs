@@ -1,15 +1,15 @@
 //! Decides each second whether a device's waiting segments should go to disk; the work itself is a [`super::job`].
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture};
 use tokio::sync::oneshot;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Mono, Utc90k},
     config::Settings,
     error::{Error, Kind, Result},
-    ids::DeviceId,
+    ids::{DeviceId, SegmentKey},
     merge::{
         cell::{MergeCell, Token},
         committer::Committer,
@@ -17,7 +17,7 @@ use crate::{
         job,
         plan::{Due, Rhythm, Situation},
     },
-    storage::{DeviceIndex, HotDevice, Retention, Volume},
+    storage::{Beside, DeviceIndex, HotDevice, Retention, Volume},
     supervisor::Finish,
     telemetry::DeviceMetrics,
 };
@@ -27,6 +27,12 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Frees at least that many bytes on the archive by evicting oldest footage. Called on the commit thread.
 pub type Evict = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// Hears of each commit: the footage that became durable, and its bytes. Called on the commit thread: must not wait.
+pub type Told = Arc<dyn Fn(Range<Utc90k>, u64) + Send + Sync>;
+/// Told after each job how the run of that segment is tied to the wall clock (wall = run time + offset), and when the job
+/// began. Called on the commit thread.
+pub type Tied = Arc<dyn Fn(SegmentKey, i64, Mono) + Send + Sync>;
 
 /// Everything merging needs; owned by the device, shared by its actors and jobs.
 pub struct MergerParts {
@@ -45,6 +51,9 @@ pub struct MergerParts {
     pub epochs: Arc<EpochSource>,
     pub metrics: DeviceMetrics,
     pub evict: Evict,
+    pub told: Told,
+    pub beside: Arc<dyn Beside>,
+    pub tied: Tied,
 }
 
 /// One generation of a device's merger.

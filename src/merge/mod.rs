@@ -7,7 +7,6 @@
 //! ```
 //! What a commit must not lose lives in the device's [`cell`], so a restarted actor goes on where the last one was.
 
-pub mod anchor;
 pub mod cell;
 pub mod chunk;
 pub mod committer;

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    clock::{Mono, Utc90k, ticks_90k},
-    merge::anchor::is_unset,
+    clock::{Mono, Utc90k, anchor::is_unset, ticks_90k},
     storage::HotSegment,
 };
 

@@ -82,7 +82,7 @@ pub fn look(volume: &Volume, device: &DeviceId, key: ChunkKey) -> Result<Option<
     let pieces = scan::deep(&file, head.meta.data_offset, len).map_err(reading)?;
     let kept = salvage(&pieces, &head.tracks, head.meta.data_offset, Tail::Cut);
     let end = head.end(&kept.tables);
-    let found = ChunkEntry { end, gaps: kept.tables.gaps, ..entry(&head.meta, Place::Temp, kept.len) };
+    let found = ChunkEntry { end, gaps: kept.tables.gaps(), ..entry(&head.meta, Place::Temp, kept.len) };
     Ok((kept.fragments > 0).then_some(found))
 }
 
@@ -144,8 +144,14 @@ fn recover_file(
     {
         // The kill may have come between the write that sealed it and its sync.
         volume.sync_data(&file, path)?;
-        let chunk =
-            SealedChunk { meta: Box::new(head.meta), sealed, path: path.to_owned(), bytes: len, written_bytes: 0 };
+        let chunk = SealedChunk {
+            meta: Box::new(head.meta),
+            sealed,
+            path: path.to_owned(),
+            bytes: len,
+            holes: None,
+            written_bytes: 0,
+        };
         return Ok(Ok(Recovered::Sealed(Box::new(chunk))));
     }
     rebuild(volume, file, path, len, hot_has_after)

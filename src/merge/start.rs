@@ -8,7 +8,7 @@ use crate::{
     merge::{
         cell::Core,
         chunk::ChunkWriter,
-        handover::{self, Ring},
+        handover::Ring,
         job,
         lay::Lanes,
         merger_actor::MergerParts,
@@ -52,7 +52,7 @@ pub(super) fn recover_device(parts: &MergerParts, core: &mut Core) -> Result<()>
             Ok(Recovered::Sealed(sealed)) => {
                 learn(sealed.sealed.last_mark);
                 if parts.index.get(&sealed.key()).is_none() {
-                    parts.index.put(handover::entry(&sealed.meta, Place::Temp, sealed.bytes));
+                    parts.index.put(sealed.entry(Place::Temp));
                 }
                 core.sealed.push(*sealed);
             }
@@ -72,6 +72,7 @@ pub(super) fn recover_device(parts: &MergerParts, core: &mut Core) -> Result<()>
         parts.hot.mark_committed_up_to(newest);
     }
     choose(parts, core, open);
+    parts.beside.recover();
     core.recovered = true;
     Ok(())
 }
@@ -126,14 +127,19 @@ fn forget(parts: &MergerParts, path: &std::path::Path) {
 /// Sealed chunks go to the ring; one that cannot now is tried again at the next job, and readable meanwhile.
 pub(super) fn hand_over_waiting(parts: &MergerParts, core: &mut Core) {
     let ring = ring(parts);
-    core.sealed.retain(|sealed| match ring.hand_over(sealed) {
-        Ok(left) => {
-            parts.metrics.chunks_expired.inc_by(left as u64);
-            false
-        }
-        Err(error) => {
-            slog::warn!(parts.log, "chunk stays in temp for now"; "chunk" => sealed.key().file_name(), "error" => %error);
-            true
+    core.sealed.retain(|sealed| {
+        let key = sealed.key();
+        parts.beside.complete(key, sealed.meta.start, sealed.sealed.end);
+        match ring.hand_over(sealed) {
+            Ok(left) => {
+                parts.beside.settle(key);
+                parts.metrics.chunks_expired.inc_by(left as u64);
+                false
+            }
+            Err(error) => {
+                slog::warn!(parts.log, "chunk stays in temp for now"; "chunk" => key.file_name(), "error" => %error);
+                true
+            }
         }
     });
 }

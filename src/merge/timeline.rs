@@ -8,11 +8,13 @@
 //! behind the UTC grid line.
 
 use crate::{
-    clock::{TICKS_PER_SECOND, Utc90k},
+    clock::{
+        TICKS_PER_SECOND, Utc90k,
+        anchor::{Anchor, Step, Steps},
+    },
     ids::SegmentKey,
     media::{AudioConfig, Segment, VideoCodec, VideoConfig, mp4::MarkInfo},
     merge::{
-        anchor::{Anchor, Step, Steps},
         lay::{Lanes, Piece, Planned},
         span::{BACKWARD_90K, Span, drop_lead_in, fps, split_at_resets},
     },
@@ -141,6 +143,11 @@ impl Timeline {
     /// The grid line behind the open chunk: from there on it should be sealed.
     pub fn chunk_until(&self) -> Option<Utc90k> {
         self.chunk.as_ref().map(|chunk| Utc90k((slot(chunk.start, self.grid_90k) + 1) * self.grid_90k))
+    }
+
+    /// The last segment that was placed, and the offset in use: wall = run time + offset.
+    pub fn tied(&self) -> Option<(SegmentKey, i64)> {
+        self.run.as_ref().map(|run| (run.last, run.anchor.offset_90k()))
     }
 
     /// Takes the next segment, in order of keys. `taken` tells chunk starts (UTC ms) that exist already.

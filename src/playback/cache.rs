@@ -7,7 +7,7 @@ use moka::sync::Cache;
 use crate::{
     error::{Error, Kind, Result},
     ids::DeviceId,
-    playback::fragments::{FragmentTable, Hole},
+    playback::fragments::FragmentTable,
     storage::{ChunkEntry, DeviceIndex, Place, Volume, layout::ChunkKey},
 };
 
@@ -18,12 +18,9 @@ type Key = (DeviceId, ChunkKey, u64);
 #[derive(Clone)]
 pub struct TableCache {
     tables: Cache<Key, Arc<FragmentTable>>,
-    /// Outlive the tables: the timeline of weeks needs nothing else, and they are small.
-    holes: Cache<Key, Arc<[Hole]>>,
+    /// At hand whatever goes.
+    held: Arc<[(Key, Arc<FragmentTable>)]>,
 }
-
-/// Room for the holes of some ten thousand chunks.
-const HOLES_BYTES_MAX: u64 = 4 << 20;
 
 impl Default for TableCache {
     /// 24 MiB: an hour of eight devices with sound takes about 14.
@@ -35,32 +32,31 @@ impl Default for TableCache {
 impl TableCache {
     pub fn new(bytes_max: u64) -> Self {
         let weigh = |_: &Key, table: &Arc<FragmentTable>| u32::try_from(table.weight()).unwrap_or(u32::MAX);
-        let weigh_holes =
-            |_: &Key, holes: &Arc<[Hole]>| u32::try_from(size_of::<Key>() + size_of_val(&**holes)).unwrap_or(u32::MAX);
-        Self {
-            tables: Cache::builder().max_capacity(bytes_max).weigher(weigh).build(),
-            holes: Cache::builder().max_capacity(HOLES_BYTES_MAX).weigher(weigh_holes).build(),
-        }
+        Self { tables: Cache::builder().max_capacity(bytes_max).weigher(weigh).build(), held: Arc::default() }
+    }
+
+    /// The same cache, in which these tables stay for as long as this handle does: a full one need not take them in.
+    pub fn holding(&self, device: &DeviceId, tables: Vec<(&ChunkEntry, Arc<FragmentTable>)>) -> Self {
+        let held = tables.into_iter().map(|(chunk, table)| (key(device, chunk), table)).collect();
+        Self { tables: self.tables.clone(), held }
     }
 
     /// The table of what `chunk` publishes, if it is at hand. Never blocks.
     pub fn get(&self, device: &DeviceId, chunk: &ChunkEntry) -> Option<Arc<FragmentTable>> {
-        self.tables.get(&key(device, chunk))
+        let key = key(device, chunk);
+        let held = self.held.iter().find(|(of, _)| *of == key).map(|(_, table)| Arc::clone(table));
+        held.or_else(|| self.tables.get(&key))
     }
 
-    /// The holes inside what `chunk` publishes, if its table was read before. Never blocks.
-    pub fn holes(&self, device: &DeviceId, chunk: &ChunkEntry) -> Option<Arc<[Hole]>> {
-        self.holes.get(&key(device, chunk))
-    }
-
-    /// The same as [`Self::get`], read from the disk when it is not at hand; who asks at the same time waits for one reading. Blocks: for
-    /// reader threads only. `Gone` and `NotFound` as [`open`] tells.
+    /// The same as [`Self::get`], read from the disk when it is not at hand; who asks at the same time waits for one
+    /// reading. Blocks: for reader threads only. `Gone` and `NotFound` as [`open`] tells.
     pub fn read(&self, volume: &Volume, index: &DeviceIndex, chunk: &ChunkEntry) -> Result<Arc<FragmentTable>> {
+        if let Some(table) = self.get(index.device(), chunk) {
+            return Ok(table);
+        }
         let load = || {
             let (_, file) = open(volume, index, chunk.key)?;
-            let table = FragmentTable::read(&file, chunk.bytes)?;
-            self.holes.insert(key(index.device(), chunk), Arc::clone(&table.holes));
-            Ok(Arc::new(table))
+            FragmentTable::read(&file, chunk.bytes).map(Arc::new)
         };
         let told = self.tables.try_get_with(key(index.device(), chunk), load);
         // Several may wait for one failure, so it comes shared: kind and words are what matters to each.
@@ -142,6 +138,7 @@ mod tests {
             bytes: bytes.len() as u64,
             codecs: "mp4a.40.2".into(),
             gaps: 0,
+            holes: None,
             sealed: place != Place::Temp,
         };
         let path = folder.join(entry.path(volume.layout(), index.device()));
@@ -187,6 +184,23 @@ mod tests {
         assert_eq!(cold.read(&volume, &index, &moved).unwrap_err().kind, Kind::NotFound);
         let foreign = list(&volume, &index, folder.path(), Place::Temp, b"not a chunk");
         assert_eq!(cold.read(&volume, &index, &foreign).unwrap_err().kind, Kind::Corrupt);
+    }
+
+    /// A clip whose tables were read together must not read them again because the cache did not take them in.
+    #[test]
+    fn tables_that_are_held_stay_whatever_the_cache_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage { root: folder.path().to_owned(), ..Storage::default() };
+        let volume = Volume::open(&storage, &Clock::system()).unwrap();
+        let index = DeviceIndex::new("cam".parse().unwrap());
+        let entry = list(&volume, &index, folder.path(), Place::Temp, &chunk(2));
+        let none = TableCache::new(0);
+        let table = none.read(&volume, &index, &entry).unwrap();
+        fs::remove_file(folder.path().join(entry.path(volume.layout(), index.device()))).unwrap();
+        let held = none.holding(index.device(), vec![(entry.as_ref(), Arc::clone(&table))]);
+        assert!(Arc::ptr_eq(&held.read(&volume, &index, &entry).unwrap(), &table));
+        let grown = ChunkEntry { bytes: entry.bytes + 1, ..entry.as_ref().clone() };
+        assert!(held.get(index.device(), &grown).is_none(), "a chunk that grew has another table");
     }
 
     #[test]

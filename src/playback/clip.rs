@@ -1,6 +1,6 @@
 //! One clip: the chunks of a span looked up, their tables read, the span cut, the files opened, and a name for the bytes.
 
-use std::{fmt::Write as _, fs::File, ops::Range, sync::Arc};
+use std::{fmt::Write as _, fs::File, num::NonZeroU64, ops::Range, sync::Arc};
 
 use moka::sync::Cache;
 
@@ -8,12 +8,13 @@ use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
     ids::DeviceId,
+    media::mp4::head::DATA_OFFSETS,
     playback::{
         FragmentTable, TableCache, Track, open,
         select::{GAP_90K, Part, Selection, select},
         virtual_mp4::{Cut, Source, VirtualMp4, cut},
     },
-    storage::{ChunkEntry, DeviceIndex, Volume, layout::ChunkKey},
+    storage::{ChunkEntry, DeviceIndex, Volume, index::Chunks, layout::ChunkKey},
 };
 
 /// Tracks of a segment end apart by less than this.
@@ -62,12 +63,23 @@ pub struct Clip {
 }
 
 impl Clip {
+    /// The chunks whose tables [`Self::make`] would read one by one: who reads them beforehand reads them together.
+    pub fn lacks(index: &DeviceIndex, (tables, clips): (&TableCache, &ClipCache), wish: &Cut) -> Vec<Arc<ChunkEntry>> {
+        let selection = selection(&index.snapshot(), wish);
+        if clips.movies.contains_key(&name(index.device(), wish, &selection, &windows(&selection))) {
+            return Vec::new();
+        }
+        let chunks = selection.parts.into_iter().map(|part| part.chunk);
+        chunks.filter(|chunk| tables.get(index.device(), chunk).is_none()).collect()
+    }
+
     /// Blocks: for reader threads. `Gone` when a chunk is deleted meanwhile.
     pub fn make(volume: &Volume, index: &DeviceIndex, caches: (&TableCache, &ClipCache), wish: Cut) -> Result<Made> {
         let (tables, clips) = caches;
         let chunks = index.snapshot();
-        let newest = chunks.iter().max_by_key(|chunk| chunk.end);
-        let Some(newest) = newest.filter(|newest| newest.end > wish.span.start) else { return Ok(Made::Nothing) };
+        let Some(newest) = chunks.newest().filter(|newest| newest.end > wish.span.start) else {
+            return Ok(Made::Nothing);
+        };
         if newest.end + -TRACKS_APART_90K < wish.span.end {
             let settled = settled_until(tables.read(volume, index, newest).map_err(gone)?.as_ref());
             if settled <= wish.span.start {
@@ -76,16 +88,22 @@ impl Clip {
                 return Ok(Made::Until(settled));
             }
         }
-        let selection = select(&chunks, wish.span.start, wish.span.end);
+        let selection = selection(&chunks, &wish);
         let keys: Vec<ChunkKey> = selection.parts.iter().map(|part| part.chunk.key).collect();
         // Before the tables are read: a file that is gone must not be told of as if it were there.
         let files = keys.iter().map(|key| open(volume, index, *key).map(|(_, file)| Arc::new(file)).map_err(gone));
-        let files = files.collect::<Result<_>>()?;
+        let files = files.collect::<Result<Vec<_>>>()?;
         let windows = windows(&selection);
-        let key = (index.device().clone(), wish.clone(), keys.iter().copied().zip(windows.clone()).collect());
+        let key = name(index.device(), &wish, &selection, &windows);
         let movie = match clips.movies.get(&key) {
             Some(movie) => movie,
             None => {
+                // All at once, so that a disk works on them together while the first is taken apart.
+                for (part, file) in selection.parts.iter().zip(&files) {
+                    if tables.get(index.device(), &part.chunk).is_none() {
+                        fetch(file);
+                    }
+                }
                 let read = |part: &Part| tables.read(volume, index, &part.chunk).map_err(gone);
                 let tables = selection.parts.iter().map(read).collect::<Result<Vec<_>>>()?;
                 let Some(movie) = cut_out(&selection, &tables, windows, &wish)? else { return Ok(Made::Nothing) };
@@ -163,6 +181,16 @@ impl Clip {
     }
 }
 
+fn selection(chunks: &Chunks, wish: &Cut) -> Selection {
+    let Range { start, end } = wish.span;
+    select(chunks.around(start, end), start, end)
+}
+
+fn name(device: &DeviceId, wish: &Cut, selection: &Selection, windows: &[Range<Utc90k>]) -> Key {
+    let keys = selection.parts.iter().map(|part| part.chunk.key);
+    (device.clone(), wish.clone(), keys.zip(windows.iter().cloned()).collect())
+}
+
 /// `tables` and `windows` are those of the selection's parts.
 fn cut_out(
     selection: &Selection,
@@ -182,7 +210,7 @@ fn cut_out(
 
 /// Until when nothing will be added: of picture and sound one ends before the other, and goes on in the next commit.
 /// Where they are far apart one has ended for good.
-fn settled_until(table: &FragmentTable) -> Utc90k {
+pub fn settled_until(table: &FragmentTable) -> Utc90k {
     let end = |track: &Track| track.runs().last().map(|run| table.wall(track, run.shown().end));
     let [video, audio] = [end(&table.video), end(&table.audio)];
     let latest = video.max(audio).unwrap_or(table.meta.start);
@@ -198,6 +226,14 @@ fn windows(selection: &Selection) -> Vec<Range<Utc90k>> {
         if end - part.to <= GAP_90K { end } else { part.to }
     };
     selection.parts.iter().map(|part| part.from..reach(part)).collect()
+}
+
+/// Tells the kernel that head, table and first fragment of a chunk will be read. A wish: where it is not heard, reading
+/// waits for each in turn.
+fn fetch(file: &File) {
+    /// Where fragments begin in footage of up to 30 fps, and the first of them; what more others have is read as usual.
+    const BYTES: Option<NonZeroU64> = NonZeroU64::new(DATA_OFFSETS[0] + (8 << 10));
+    let _ = rustix::fs::fadvise(file, 0, BYTES, rustix::fs::Advice::WillNeed);
 }
 
 /// The index knew the chunk a moment ago.

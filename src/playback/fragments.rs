@@ -16,6 +16,7 @@ use crate::{
         tracks::Tracks,
     },
     playback::track::{RunRef, Track},
+    storage::index::Hole,
 };
 
 /// Everything needed to cut a chunk without reading it again.
@@ -33,13 +34,6 @@ pub struct FragmentTable {
     fragments: Vec<Packed>,
     /// In order: more than 500 ms missing in the video, or in the audio of a chunk without video.
     pub holes: Arc<[Hole]>,
-}
-
-/// A hole inside a chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hole {
-    pub start: Utc90k,
-    pub end: Utc90k,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -191,6 +191,9 @@ impl<C: Clone + PartialEq> Track<C> {
 }
 
 fn rescale(ticks: u64, from: u32, to: u32) -> u64 {
+    if from == to {
+        return ticks;
+    }
     let scaled = u128::from(ticks) * u128::from(to) / u128::from(from.max(1));
     u64::try_from(scaled).unwrap_or(u64::MAX)
 }

@@ -5,7 +5,11 @@
 
 use std::{fmt, ops::Range};
 
-use crate::clock::{TICKS_PER_SECOND, Utc90k};
+use crate::{
+    clock::{TICKS_PER_SECOND, Utc90k},
+    playback::fronts::{Before, Listed},
+    storage::layout::ChunkKey,
+};
 
 /// An entry ends with the first fragment that brings it to this length: few enough entries for a day, short enough for
 /// a quick seek.
@@ -31,6 +35,7 @@ pub struct Piece {
 /// What is played of one chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
+    pub key: ChunkKey,
     /// Where it is served.
     pub address: String,
     /// Its init segment.
@@ -48,6 +53,10 @@ pub struct Playlist {
     pub closed: bool,
     /// The moment asked for; where the first entry begins earlier, players start there.
     pub from: Option<Utc90k>,
+    /// What was listed earlier and is no longer kept.
+    pub before: Before,
+    /// Its front moves on with the clock.
+    pub slides: bool,
 }
 
 /// One entry: pieces that are fetched together.
@@ -63,6 +72,20 @@ impl Playlist {
     /// False when there is nothing to play (yet).
     pub fn has_entries(&self) -> bool {
         self.entries().any(|(_, entries)| !entries.is_empty())
+    }
+
+    /// What of each part is shown.
+    pub fn listed(&self) -> Vec<Listed> {
+        let shown = self.entries().filter_map(|(part, entries)| {
+            let (first, rest) = entries.split_first()?;
+            Some(Listed {
+                key: part.key,
+                start: first.start,
+                entries: u32::try_from(entries.len()).unwrap_or(u32::MAX),
+                discontinuities: 1 + rest.iter().filter(|entry| entry.after_gap).count() as u32,
+            })
+        });
+        shown.collect()
     }
 
     fn entries(&self) -> impl Iterator<Item = (&Part, Vec<Entry>)> {
@@ -104,8 +127,16 @@ impl fmt::Display for Playlist {
         // Version 7: EXT-X-MAP outside of I-frame lists, and byte ranges.
         writeln!(f, "#EXTM3U\n#EXT-X-VERSION:7")?;
         writeln!(f, "#EXT-X-TARGETDURATION:{}", longest.unwrap_or(0).max(at_least))?;
-        writeln!(f, "#EXT-X-MEDIA-SEQUENCE:0")?;
-        writeln!(f, "#EXT-X-PLAYLIST-TYPE:{}", if self.closed { "VOD" } else { "EVENT" })?;
+        writeln!(f, "#EXT-X-MEDIA-SEQUENCE:{}", self.before.entries)?;
+        if self.before.discontinuities > 0 {
+            writeln!(f, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", self.before.discontinuities)?;
+        }
+        if self.closed {
+            writeln!(f, "#EXT-X-PLAYLIST-TYPE:VOD")?;
+        } else if !self.slides && self.before.entries == 0 {
+            // Of an event nothing may ever go.
+            writeln!(f, "#EXT-X-PLAYLIST-TYPE:EVENT")?;
+        }
         let first = parts.first().and_then(|(_, entries)| entries.first());
         if let Some((from, first)) = self.from.zip(first)
             && from > first.start
@@ -166,7 +197,13 @@ mod tests {
             pieces.push(Piece { start: at, duration_90k, bytes: byte..byte + 100, after_gap });
             (at, byte) = (at + duration_90k, byte + 100);
         }
-        Part { address: format!("/chunks/{start_seconds}.mp4"), init: 32..132, pieces, grows }
+        Part {
+            key: ChunkKey { start_ms: start_seconds * 1000, generation: 0 },
+            address: format!("/chunks/{start_seconds}.mp4"),
+            init: 32..132,
+            pieces,
+            grows,
+        }
     }
 
     fn lengths(tenths: &[i64], grows: bool) -> Vec<i64> {
@@ -218,7 +255,7 @@ mod tests {
         let tenths = [10, 20, 35, 70, 100, 2, -10, 10, -30, 45, 60, 10, 10, 10, 10, 10, 10, 10];
         let text = |count: usize| {
             let parts = vec![part(0, &tenths[..count], true)];
-            Playlist { parts, closed: false, from: None }.to_string()
+            Playlist { parts, closed: false, ..Playlist::default() }.to_string()
         };
         for count in 1..=tenths.len() {
             let (before, after) = (text(count - 1), text(count));
@@ -230,7 +267,7 @@ mod tests {
     fn a_closed_list_to_the_letter() {
         let parts = vec![part(0, &[30, 30, 10], false), part(60, &[10, -10], true)];
         let from = Some(Utc90k(TICKS_PER_SECOND / 2));
-        let text = Playlist { parts, closed: true, from }.to_string();
+        let text = Playlist { parts, closed: true, from, ..Playlist::default() }.to_string();
         let expected = "\
 #EXTM3U
 #EXT-X-VERSION:7
@@ -262,10 +299,44 @@ mod tests {
         assert_eq!(text, expected);
     }
 
+    /// An entry keeps its number, and its count of discontinuities, when what came before it expires under a reader.
+    #[test]
+    fn numbers_stay_with_their_entries_when_the_front_goes() {
+        let fronts = crate::playback::Fronts::default();
+        let all = [(0, &[60, -60][..]), (100, &[60, -60, -60]), (200, &[60]), (300, &[60, 60])];
+        let read = |kept: std::ops::Range<usize>, closed: bool| {
+            let parts = all[kept].iter().map(|(start, tenths)| part(*start, tenths, false)).collect();
+            let mut list = Playlist { parts, closed, ..Playlist::default() };
+            let name = ("cam".parse().unwrap(), Utc90k(0), Utc90k(1));
+            list.before = fronts.before(name, &list.listed(), !closed);
+            m3u8_rs::parse_media_playlist_res(list.to_string().as_bytes()).unwrap()
+        };
+        let numbered = |list: &m3u8_rs::MediaPlaylist| -> Vec<(u64, u64, String)> {
+            let mut discontinuities = list.discontinuity_sequence;
+            let numbers = (list.media_sequence..).zip(&list.segments);
+            let told = numbers.map(|(number, one)| {
+                discontinuities += u64::from(one.discontinuity);
+                let range = one.byte_range.as_ref().unwrap();
+                (number, discontinuities, format!("{} {}", one.uri, range.offset.unwrap()))
+            });
+            told.collect()
+        };
+        let whole = numbered(&read(0..4, false));
+        let mut seen = numbered(&read(0..2, false));
+        for (kept, closed) in [(0..3, false), (1..3, false), (2..4, false), (3..4, true)] {
+            let list = read(kept, closed);
+            let told = numbered(&list);
+            assert!(told.iter().all(|entry| whole.contains(entry)), "{told:?}");
+            assert_eq!(list.playlist_type.is_none(), list.media_sequence > 0 && !closed);
+            seen.extend(told);
+        }
+        assert!(whole.iter().all(|entry| seen.contains(entry)));
+    }
+
     #[test]
     fn a_parser_of_others_reads_the_same() {
         let parts = vec![part(0, &[30, 30, 10], false), part(60, &[10; 9], true), part(90, &[], true)];
-        let open = Playlist { parts, closed: false, from: None };
+        let open = Playlist { parts, closed: false, ..Playlist::default() };
         let read = m3u8_rs::parse_media_playlist_res(open.to_string().as_bytes()).unwrap();
         assert!(!read.end_list && read.playlist_type == Some(m3u8_rs::MediaPlaylistType::Event));
         let ranges: Vec<_> = read.segments.iter().map(|one| one.byte_range.clone().unwrap()).collect();
@@ -275,6 +346,6 @@ mod tests {
         assert!(read.segments.iter().all(|one| one.duration <= read.target_duration as f32 + 0.5));
         let map = read.segments[2].map.as_ref().unwrap();
         assert_eq!((map.uri.as_str(), map.byte_range.as_ref().unwrap().offset), ("/chunks/60.mp4", Some(32)));
-        assert!(!Playlist { parts: vec![part(90, &[10], true)], closed: false, from: None }.has_entries());
+        assert!(!Playlist { parts: vec![part(90, &[10], true)], closed: false, ..Playlist::default() }.has_entries());
     }
 }

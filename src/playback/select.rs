@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
-    playback::fragments::Hole,
-    storage::index::ChunkEntry,
+    storage::index::{ChunkEntry, Hole},
 };
 
 /// Missing footage up to this long is a seam, not a gap: a chunk counts its own holes by the same measure.
@@ -57,7 +56,7 @@ impl Selection {
     }
 
     /// The same with parts cut at the holes inside their chunks, as far as `holes_of` knows them.
-    pub fn split<'a>(&self, holes_of: impl Fn(&ChunkEntry) -> &'a [Hole]) -> Self {
+    pub fn split<'a>(&'a self, holes_of: impl Fn(&'a ChunkEntry) -> &'a [Hole]) -> Self {
         let mut parts = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
             let mut rest = part.clone();
@@ -105,8 +104,9 @@ mod tests {
             start: Utc90k::from_seconds(start),
             end: Utc90k::from_seconds(end),
             bytes: 1,
-            codecs: String::new(),
+            codecs: "".into(),
             gaps: 0,
+            holes: None,
             sealed: true,
         })
     }

@@ -1,11 +1,11 @@
 //! What there is of a device between two moments, and what is missing, as lists for people and programs. Pure.
 
+use std::sync::Arc;
+
 use crate::{
     clock::Utc90k,
-    playback::{
-        fragments::Hole,
-        select::{GAP_90K, Selection},
-    },
+    playback::select::{GAP_90K, Selection},
+    storage::index::Hole,
 };
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Stretch {
     pub start: Utc90k,
     pub end: Utc90k,
     /// RFC 6381, comma separated.
-    pub codec: String,
+    pub codec: Arc<str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub fn timeline(selection: &Selection, edges: Edges, resolution_90k: i64) -> Tim
     for part in &selection.parts {
         match out.coverage.last_mut() {
             Some(last) if part.from - last.end <= least && last.codec == part.chunk.codecs => last.end = part.to,
-            _ => out.coverage.push(Stretch { start: part.from, end: part.to, codec: part.chunk.codecs.clone() }),
+            _ => out.coverage.push(Stretch { start: part.from, end: part.to, codec: Arc::clone(&part.chunk.codecs) }),
         }
     }
     for gap in selection.gaps().into_iter().filter(|gap| gap.end - gap.start > least) {
@@ -95,7 +95,7 @@ fn explain(gap: Hole, edges: Edges) -> [Option<Gap>; 2] {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::{
@@ -112,6 +112,7 @@ mod tests {
             bytes: 1,
             codecs: codec.into(),
             gaps: 0,
+            holes: None,
             sealed: true,
         })
     }
@@ -137,5 +138,61 @@ mod tests {
         check((700, 800, 0), "", "700-800 not_committed");
         check((0, 50, 0), "", "0-50 not_kept");
         check((410, 420, 0), "", "410-420 not_recorded");
+    }
+
+    /// Which chunk shows a tenth of a second, looked up the slow way: of those that cover it the one that starts last.
+    fn shown_by(chunks: &[Arc<ChunkEntry>], tenth: i64) -> Option<&ChunkEntry> {
+        let covers = |start: Utc90k, end: Utc90k| (start.0..end.0).contains(&(tenth * 9000));
+        let chunk = chunks.iter().rfind(|chunk| covers(chunk.start, chunk.end))?;
+        let is_missing = chunk.holes().unwrap_or_default().iter().any(|hole| covers(hole.start, hole.end));
+        (!is_missing).then_some(chunk)
+    }
+
+    proptest! {
+        /// Chunks over each other with holes in them, cut anywhere: every tenth of a second is covered by what shows it
+        /// and, where nothing does, lies in a gap or in a stretch that bridges what is too short to be one.
+        #[test]
+        fn every_moment_is_told_as_it_is(
+            spans in proptest::collection::vec((0i64..400, 1i64..120, 0usize..2, 0i64..120, 1i64..60), 0..8),
+            (from, len, resolution) in (0i64..400, 1i64..200, 0i64..20),
+        ) {
+            let tenths = |count: i64| Utc90k(count * 9000);
+            let mut chunks: Vec<_> = (0..).zip(&spans).map(|(number, &(start, len, codec, hole_at, hole_len))| {
+                let hole = Hole { start: tenths(start + hole_at), end: tenths((start + hole_at + hole_len).min(start + len)) };
+                // A hole lies between samples, and is counted when it lasts for more than half a second.
+                let holes: Vec<_> = Some(hole).filter(|hole| hole_at > 0 && hole.end - hole.start > GAP_90K && hole.end < tenths(start + len)).into_iter().collect();
+                Arc::new(ChunkEntry {
+                    key: ChunkKey { start_ms: start * 100, generation: number },
+                    start: tenths(start),
+                    end: tenths(start + len),
+                    codecs: ["a", "b"][codec].into(),
+                    gaps: holes.len() as u32,
+                    holes: Some(holes.into()),
+                    ..chunk((0, 1, "")).as_ref().clone()
+                })
+            }).collect();
+            chunks.sort_by_key(|chunk| (chunk.start, chunk.key));
+            let selection = select(&chunks, tenths(from), tenths(from + len));
+            let selection = selection.split(|chunk| chunk.holes().unwrap_or_default());
+            let told = timeline(&selection, Edges::default(), resolution * 9000);
+            let least = (resolution * 9000).max(GAP_90K);
+            for tenth in from..from + len {
+                let at = tenths(tenth);
+                let codec = told.coverage.iter().find(|it| it.start <= at && at < it.end).map(|it| &*it.codec);
+                let is_gap = told.gaps.iter().any(|it| it.start <= at && at < it.end);
+                match shown_by(&chunks, tenth) {
+                    Some(chunk) => prop_assert_eq!((codec, is_gap), (Some(&*chunk.codecs), false), "{}", tenth),
+                    None if codec.is_some() => prop_assert!(!is_gap, "{} is both", tenth),
+                    None => {
+                        let is_shown = |tenth: &i64| shown_by(&chunks, *tenth).is_some();
+                        let end = (tenth..from + len).find(is_shown).unwrap_or(from + len);
+                        let start = (from..tenth).rev().find(is_shown).map_or(from, |last| last + 1);
+                        prop_assert_eq!(is_gap, (end - start) * 9000 > least, "{} in {}..{}", tenth, start, end);
+                    }
+                }
+            }
+            prop_assert!(told.gaps.iter().all(|gap| gap.end - gap.start > least));
+            prop_assert!(told.coverage.windows(2).all(|pair| pair[0].end <= pair[1].start));
+        }
     }
 }

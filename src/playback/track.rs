@@ -107,6 +107,13 @@ impl Track {
 
     /// 90 kHz ticks, rounded down.
     pub fn to_90k(&self, ticks: i64) -> i64 {
+        let rate = i64::from(self.rate.max(1));
+        // Asked for every sample of an hour: dividing 128 bits takes longer than all the rest.
+        match ticks.checked_mul(90_000) {
+            Some(_) if rate == 90_000 => return ticks,
+            Some(scaled) => return scaled.div_euclid(rate),
+            None => {}
+        }
         let scaled = (i128::from(ticks) * 90_000).div_euclid(i128::from(self.rate.max(1)));
         i64::try_from(scaled).unwrap_or(if ticks < 0 { i64::MIN } else { i64::MAX })
     }

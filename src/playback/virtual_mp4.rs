@@ -11,7 +11,8 @@ use crate::{
     clock::Utc90k,
     error::{Error, Kind, Result},
     playback::{
-        fragments::{FragmentRef, FragmentTable, Hole},
+        Hole,
+        fragments::{FragmentRef, FragmentTable},
         lay::Layer,
         select::GAP_90K,
         track::{RunRef, SampleRef},
@@ -195,6 +196,13 @@ impl<'a> Chosen<'a> {
             if fragment.end <= window.start {
                 continue;
             }
+            // All of it, as nearly all fragments of a long clip: no sample need be looked at.
+            if from.is_some() && fragment.start >= window.start && fragment.end <= window.end {
+                to = (fragment.index, run.len());
+                out.shown += run.len();
+                out.first_shown = out.first_shown.map(|first| first.min(fragment.start));
+                continue;
+            }
             for (number, sample) in run.samples().enumerate() {
                 let shown = table.wall(&table.video, sample.pts());
                 if sample.sync && from.is_none() {
@@ -230,11 +238,19 @@ impl<'a> Chosen<'a> {
         for fragment in table.fragments() {
             let Some(run) = fragment.audio else { continue };
             let (mut from, mut to, mut covers_start) = (usize::MAX, 0, false);
-            if table.wall(&table.audio, run.shown().start) >= span.end {
+            let shown = run.shown();
+            let shown = table.wall(&table.audio, shown.start)..table.wall(&table.audio, shown.end);
+            if shown.start >= span.end {
                 break;
             }
-            if table.wall(&table.audio, run.shown().end) <= span.start {
+            if shown.end <= span.start {
                 before = Some(fragment);
+                continue;
+            }
+            // All of it, as nearly all fragments of a long clip: no sample need be looked at.
+            if !*is_first && shown.start > span.start && shown.end < span.end {
+                self.heard += run.len();
+                self.keep_sound(&fragment, Part::of(run, 0..run.len()));
                 continue;
             }
             for (number, sample) in run.samples().enumerate() {

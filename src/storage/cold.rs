@@ -106,10 +106,13 @@ impl ColdDir {
         aside.push(".tmp");
         let aside = PathBuf::from(aside);
         let file = self.open("creating", Op::Create, &aside, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC)?;
-        self.write_at(&file, &aside, content, 0)?;
-        self.sync_data(&file, &aside)?;
+        let written = self.write_at(&file, &aside, content, 0).and_then(|()| self.sync_data(&file, &aside));
         drop(file);
-        self.rename(&aside, path)?;
+        if let Err(error) = written.and_then(|()| self.rename(&aside, path)) {
+            // A full disk must not be filled by halves.
+            let _ = self.unlink(&aside);
+            return Err(error);
+        }
         self.fsync_dir(parent(path))
     }
 
@@ -153,6 +156,11 @@ impl ColdDir {
 
     pub fn unlink(&self, path: &Path) -> Result<()> {
         self.at("deleting", Op::Unlink, path, |fd| fs::unlinkat(fd, path, AtFlags::empty()))
+    }
+
+    /// Deletes an empty folder.
+    pub fn rmdir(&self, path: &Path) -> Result<()> {
+        self.at("deleting folder", Op::Unlink, path, |fd| fs::unlinkat(fd, path, AtFlags::REMOVEDIR))
     }
 
     /// Makes `path` and what is missing above it; each new name is fsynced into its parent.

@@ -6,6 +6,7 @@
 use std::{
     fs::File,
     io,
+    ops::RangeInclusive,
     os::unix::fs::{FileExt, MetadataExt},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -181,17 +182,19 @@ impl HotDevice {
     /// A segment was renamed into place. Idempotent; reads both ends of the file (some 100 µs), so call it from the
     /// watcher's thread. Sheds at once when the quota is exceeded: an overflowing tmpfs would end FFmpeg, and the
     /// archiver may be busy restarting.
-    pub fn segment_arrived(&self, key: SegmentKey, bytes: u64, arrived: Utc90k) {
+    /// What it holds; None when it was known already or is gone.
+    pub fn segment_arrived(&self, key: SegmentKey, bytes: u64, arrived: Utc90k) -> Option<HotSegment> {
         let files = self.files();
         if self.state().knows(HotKind::Segment, key) {
-            return;
+            return None;
         }
         // Gone already: a late event for a file that was seen by a scan and evicted since.
-        let Some(segment) = self.read_segment(key, bytes, arrived) else { return };
-        self.state().add_segment(segment, self.clock.mono(), Duration::ZERO);
+        let segment = self.read_segment(key, bytes, arrived)?;
+        self.state().add_segment(segment.clone(), self.clock.mono(), Duration::ZERO);
         self.metrics.segments.inc();
         self.publish();
         self.evict_if_over(files);
+        Some(segment)
     }
 
     /// A picture was renamed into place. Idempotent.
@@ -261,8 +264,37 @@ impl HotDevice {
         self.live.load_full()
     }
 
+    /// Pictures behind that one, in order.
+    pub fn pictures_since(&self, kind: PictureKind, key: SegmentKey) -> Vec<HotPicture> {
+        self.state().pictures_since(kind, key, self.clock.mono())
+    }
+
     pub fn newest_picture(&self, kind: PictureKind) -> Option<HotPicture> {
         self.state().newest_picture(kind, self.clock.mono())
+    }
+
+    /// Pictures after `key` with their arrival, in the order of recording; all without one.
+    pub fn pictures_after(&self, kind: PictureKind, key: Option<SegmentKey>) -> Vec<(SegmentKey, Utc90k)> {
+        self.state().pictures_after(kind, key)
+    }
+
+    /// The picture taken nearest to `key`, of those in `among` if there is any, else of its run.
+    pub fn nearest_picture(
+        &self,
+        kind: PictureKind,
+        key: SegmentKey,
+        among: RangeInclusive<SegmentKey>,
+    ) -> Option<SegmentKey> {
+        self.state().nearest_picture(kind, key, among)
+    }
+
+    /// See [`super::Lease`], which gives it back.
+    pub(super) fn lease(&self, kind: PictureKind, key: SegmentKey) -> bool {
+        self.state().lease(kind, key)
+    }
+
+    pub(super) fn release_lease(&self, kind: PictureKind, key: SegmentKey) {
+        self.state().release_lease(kind, key);
     }
 
     /// Opens a published file: [`Kind::NotFound`] for what never was, [`Kind::Gone`] for what was evicted meanwhile.
@@ -275,6 +307,11 @@ impl HotDevice {
             io::ErrorKind::NotFound => Error::new(Kind::Gone, "it has left hot").at(path.display()),
             _ => Error::io("opening", path, error),
         })
+    }
+
+    /// What [`Self::open`] would open, by the books alone.
+    pub fn holds_segment(&self, key: SegmentKey) -> bool {
+        self.state().holds_segment(key)
     }
 
     /// When a file of hot was complete: its mtime.

@@ -1,6 +1,10 @@
 //! The books behind [`super::hot::HotDevice`]: pure bookkeeping of segments and pictures, no files.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ops::{Bound, RangeInclusive},
+    time::Duration,
+};
 
 use crate::{
     clock::{Mono, TICKS_PER_SECOND, Utc90k},
@@ -8,6 +12,7 @@ use crate::{
     storage::{
         hot::{Evicted, HotPicture, HotSegment, HotStatus, timing},
         layout::{HotKind, PictureKind},
+        lease::LEASES_MAX,
         live::LiveList,
         shed::{self, HotLimits, PictureView, SegmentView, Shed},
     },
@@ -44,6 +49,13 @@ struct Picture {
     age_then: Duration,
 }
 
+impl Picture {
+    fn told(&self, kind: PictureKind, key: SegmentKey, now: Mono, interval: Option<Duration>) -> HotPicture {
+        let age = self.age_then + now.since(self.seen);
+        HotPicture { kind, key, bytes: self.bytes, arrived: self.arrived, age, interval }
+    }
+}
+
 pub(super) struct State {
     pub limits: HotLimits,
     /// None until the first scan has told which numbers are taken.
@@ -51,6 +63,8 @@ pub(super) struct State {
     segments: BTreeMap<SegmentKey, Held>,
     captures: BTreeMap<SegmentKey, Picture>,
     thumbnails: BTreeMap<SegmentKey, Picture>,
+    /// One entry per lease; the same picture may have several.
+    leases: Vec<(PictureKind, SegmentKey)>,
     bytes: u64,
     committed_up_to: Option<SegmentKey>,
     highest_epoch: Option<Epoch>,
@@ -65,6 +79,7 @@ impl State {
             segments: BTreeMap::new(),
             captures: BTreeMap::new(),
             thumbnails: BTreeMap::new(),
+            leases: Vec::new(),
             bytes: 0,
             committed_up_to: None,
             highest_epoch: None,
@@ -81,6 +96,11 @@ impl State {
             HotKind::Segment => self.segments.contains_key(&key),
             HotKind::Picture(kind) => self.pictures(kind).contains_key(&key),
         }
+    }
+
+    /// In the books, and not shed meanwhile.
+    pub fn holds_segment(&self, key: SegmentKey) -> bool {
+        self.segments.get(&key).is_some_and(|held| held.stage != Stage::ClaimedGone)
     }
 
     /// Keys in the books that are not in `found` (sorted).
@@ -216,10 +236,17 @@ impl State {
         };
         let on_disk = self.segments.values().filter(|held| held.stage != Stage::ClaimedGone);
         let segments: Vec<_> = on_disk.map(view).collect();
-        let pictures = |of: &BTreeMap<SegmentKey, Picture>| -> Vec<PictureView> {
-            of.iter().map(|(key, picture)| PictureView { key: *key, bytes: picture.bytes }).collect()
+        let pictures = |kind: PictureKind| -> Vec<PictureView> {
+            let leased = |key: SegmentKey| self.leases.contains(&(kind, key));
+            let view = |(key, picture): (&SegmentKey, &Picture)| PictureView {
+                key: *key,
+                bytes: picture.bytes,
+                leased: leased(*key),
+            };
+            self.pictures(kind).iter().map(view).collect()
         };
-        let plan = shed::plan(&segments, &pictures(&self.thumbnails), &pictures(&self.captures), &self.limits);
+        let (thumbnails, captures) = (pictures(PictureKind::Thumbnail), pictures(PictureKind::Capture));
+        let plan = shed::plan(&segments, &thumbnails, &captures, &self.limits);
         let before = self.bytes;
         let mut evicted = Evicted::default();
         for file in &plan {
@@ -245,9 +272,17 @@ impl State {
         let limits = &self.limits;
         self.segments.len() <= limits.segments
             && limits.segment_max_age.is_none()
-            && self.captures.len() <= limits.captures
-            && self.thumbnails.len() <= limits.thumbnails
+            && self.captures.len() <= limits.captures + self.leased(PictureKind::Capture)
+            && self.thumbnails.len() <= limits.thumbnails + self.leased(PictureKind::Thumbnail)
             && self.bytes <= limits.shed_above_bytes()
+    }
+
+    /// Pictures with a lease.
+    fn leased(&self, kind: PictureKind) -> usize {
+        let first = |(at, lease): &(usize, &(PictureKind, SegmentKey))| {
+            lease.0 == kind && self.leases.iter().position(|other| other == *lease) == Some(*at)
+        };
+        self.leases.iter().enumerate().filter(first).count()
     }
 
     fn shed_uncommitted(&mut self, key: SegmentKey, metrics: &DeviceMetrics) {
@@ -264,11 +299,53 @@ impl State {
         }
     }
 
+    pub fn pictures_after(&self, kind: PictureKind, key: Option<SegmentKey>) -> Vec<(SegmentKey, Utc90k)> {
+        let from = key.map_or(Bound::Unbounded, Bound::Excluded);
+        let pictures = self.pictures(kind).range((from, Bound::Unbounded));
+        pictures.map(|(key, picture)| (*key, picture.arrived)).collect()
+    }
+
+    pub fn nearest_picture(
+        &self,
+        kind: PictureKind,
+        key: SegmentKey,
+        among: RangeInclusive<SegmentKey>,
+    ) -> Option<SegmentKey> {
+        let pictures = self.pictures(kind);
+        let distance = |near: &SegmentKey| near.number.abs_diff(key.number);
+        if among.start() <= among.end()
+            && let Some(near) = pictures.range(among).map(|(near, _)| *near).min_by_key(distance)
+        {
+            return Some(near);
+        }
+        let [before, after] = [pictures.range(..=key).next_back(), pictures.range(key..).next()];
+        let near = [before, after].into_iter().flatten().map(|(near, _)| *near);
+        near.filter(|near| near.epoch == key.epoch).min_by_key(distance)
+    }
+
+    pub fn lease(&mut self, kind: PictureKind, key: SegmentKey) -> bool {
+        let granted = self.leases.len() < LEASES_MAX && self.pictures(kind).contains_key(&key);
+        if granted {
+            self.leases.push((kind, key));
+        }
+        granted
+    }
+
+    pub fn release_lease(&mut self, kind: PictureKind, key: SegmentKey) {
+        if let Some(at) = self.leases.iter().position(|lease| *lease == (kind, key)) {
+            self.leases.swap_remove(at);
+        }
+    }
+
     pub fn newest_picture(&self, kind: PictureKind, now: Mono) -> Option<HotPicture> {
         let (key, picture) = self.pictures(kind).last_key_value()?;
-        let age = picture.age_then + now.since(picture.seen);
+        Some(picture.told(kind, *key, now, self.picture_interval(kind)))
+    }
+
+    pub fn pictures_since(&self, kind: PictureKind, key: SegmentKey, now: Mono) -> Vec<HotPicture> {
         let interval = self.picture_interval(kind);
-        Some(HotPicture { kind, key: *key, bytes: picture.bytes, arrived: picture.arrived, age, interval })
+        let behind = self.pictures(kind).range((Bound::Excluded(key), Bound::Unbounded));
+        behind.map(|(key, picture)| picture.told(kind, *key, now, interval)).collect()
     }
 
     /// The median of the last few, so that one hiccup does not count, within the newest run.

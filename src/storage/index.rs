@@ -1,8 +1,12 @@
 //! The chunk-level index of one device, in RAM: what exists, from when to when, and where. Rebuilt from files at start.
 
 use std::{
+    ops::Deref,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -10,8 +14,15 @@ use arc_swap::ArcSwap;
 use crate::{
     clock::Utc90k,
     ids::DeviceId,
-    storage::layout::{ChunkKey, ColdLayout, RingSlot},
+    storage::{
+        inventory::Loaded,
+        layout::{ChunkKey, ColdLayout, RingSlot},
+    },
 };
+
+/// Holes kept in RAM for one device, 1 MiB: a month in which every chunk has fifteen. Beyond it those of the oldest
+/// chunks go, and are read from the disk by whoever asks.
+pub const HOLES_MAX: usize = 1 << 16;
 
 /// Where a chunk's file lies now. Its stable address does not change with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,19 +32,29 @@ pub enum Place {
     Ring(RingSlot),
 }
 
-/// One chunk as readers may see it.
+/// Footage missing inside a chunk: more than 500 ms of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hole {
+    pub start: Utc90k,
+    pub end: Utc90k,
+}
+
+/// One chunk as readers may see it. A month of a device has 4,320: every byte here counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkEntry {
+    /// Its `start_ms` is that of `start`: chunks are looked up by it.
     pub key: ChunkKey,
     pub place: Place,
     pub start: Utc90k,
     pub end: Utc90k,
     /// Published length: readers never see a byte beyond it.
     pub bytes: u64,
-    /// RFC 6381, comma separated: `avc1.64001f,mp4a.40.2`.
-    pub codecs: String,
+    /// RFC 6381, comma separated: `avc1.64001f,mp4a.40.2`. Neighbours in the index share it.
+    pub codecs: Arc<str>,
     /// Gaps of more than 500 ms inside.
     pub gaps: u32,
+    /// Where they are, once somebody found out; see [`Self::holes`].
+    pub holes: Option<Arc<[Hole]>>,
     pub sealed: bool,
 }
 
@@ -44,18 +65,105 @@ impl ChunkEntry {
             Place::Ring(slot) => layout.ring_chunk(device, slot),
         }
     }
+
+    /// Its gaps, in order; None while nobody has read where they are.
+    pub fn holes(&self) -> Option<&[Hole]> {
+        if self.gaps == 0 { Some(&[]) } else { self.holes.as_deref() }
+    }
 }
 
-type Snapshot = Arc<Vec<Arc<ChunkEntry>>>;
+/// All chunks of a device at one moment, sorted by start.
+#[derive(Debug, Default)]
+pub struct Chunks {
+    list: Vec<Arc<ChunkEntry>>,
+    /// Place of the chunk that ends last.
+    newest: usize,
+    longest_90k: i64,
+    bytes: u64,
+    holes: usize,
+}
+
+impl Deref for Chunks {
+    type Target = [Arc<ChunkEntry>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.list
+    }
+}
+
+impl Chunks {
+    fn of(mut list: Vec<Arc<ChunkEntry>>) -> Self {
+        list.shrink_to_fit();
+        let mut out = Self::default();
+        let mut latest = None;
+        for (place, chunk) in list.iter().enumerate() {
+            out.longest_90k = out.longest_90k.max(chunk.end - chunk.start);
+            out.bytes = out.bytes.saturating_add(chunk.bytes);
+            out.holes += known_holes(chunk);
+            if latest.is_none_or(|latest| chunk.end >= latest) {
+                (latest, out.newest) = (Some(chunk.end), place);
+            }
+        }
+        for chunk in &mut list {
+            if out.holes <= HOLES_MAX {
+                break;
+            }
+            let known = known_holes(chunk);
+            if known > 0 {
+                out.holes -= known;
+                *chunk = Arc::new(ChunkEntry { holes: None, ..chunk.as_ref().clone() });
+            }
+        }
+        Self { list, ..out }
+    }
+
+    /// The chunk that ends last.
+    pub fn newest(&self) -> Option<&Arc<ChunkEntry>> {
+        self.list.get(self.newest)
+    }
+
+    /// Every chunk of which something lies in `from..to`, and maybe some around, without a look at the rest of a long
+    /// history. No chunk before the first of these reaches into the span, because none is longer than the longest.
+    pub fn around(&self, from: Utc90k, to: Utc90k) -> &[Arc<ChunkEntry>] {
+        let first = self.list.partition_point(|chunk| chunk.start + self.longest_90k <= from);
+        let behind = self.list.partition_point(|chunk| chunk.start < to);
+        self.list.get(first..behind).unwrap_or_default()
+    }
+
+    pub fn get(&self, key: &ChunkKey) -> Option<&Arc<ChunkEntry>> {
+        self.list.get(place_of(&self.list, key)?)
+    }
+
+    /// Published bytes of all chunks.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether more holes would be kept.
+    pub fn has_room_for_holes(&self) -> bool {
+        self.holes < HOLES_MAX
+    }
+}
+
+/// Where the gaps of a chunk are, found by reading it while it had so many bytes.
+#[derive(Clone, Debug)]
+pub struct Learned {
+    pub key: ChunkKey,
+    pub bytes: u64,
+    pub holes: Arc<[Hole]>,
+}
 
 /// Readers take snapshots without waiting; writers replace the list one after another.
 #[derive(Debug)]
 pub struct DeviceIndex {
     device: DeviceId,
-    chunks: ArcSwap<Vec<Arc<ChunkEntry>>>,
-    /// Held while a successor list is made. A day has 144 entries: copying them once a minute is nothing.
+    chunks: ArcSwap<Chunks>,
+    /// Held while a successor list is made: a commit copies the pointers of a month, next to its `fdatasync` nothing.
     writing: Mutex<()>,
     ring: Mutex<()>,
+    /// What looking through the ring told; held while somebody looks.
+    loaded: Mutex<Option<Loaded>>,
+    arrivals: AtomicU64,
 }
 
 /// Proof that nobody else renames into or deletes from the device's ring.
@@ -63,7 +171,14 @@ pub struct RingGuard<'a>(#[allow(dead_code)] MutexGuard<'a, ()>);
 
 impl DeviceIndex {
     pub fn new(device: DeviceId) -> Self {
-        Self { device, chunks: ArcSwap::default(), writing: Mutex::new(()), ring: Mutex::new(()) }
+        Self {
+            device,
+            chunks: ArcSwap::default(),
+            writing: Mutex::default(),
+            ring: Mutex::default(),
+            loaded: Mutex::default(),
+            arrivals: AtomicU64::default(),
+        }
     }
 
     pub fn device(&self) -> &DeviceId {
@@ -71,41 +186,66 @@ impl DeviceIndex {
     }
 
     /// All chunks, sorted by start.
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> Arc<Chunks> {
         self.chunks.load_full()
     }
 
     /// Inserts, or replaces the entry of the same key.
     pub fn put(&self, entry: ChunkEntry) {
         self.change(|chunks| {
-            chunks.retain(|chunk| chunk.key != entry.key);
-            let at = chunks.partition_point(|chunk| order(chunk) < order(&entry));
-            chunks.insert(at, Arc::new(entry));
+            if let Some(at) = place_of(chunks, &entry.key) {
+                chunks.remove(at);
+            }
+            insert(chunks, entry);
         });
     }
 
     /// Inserts unless the key is known; whether it did.
     pub fn put_if_absent(&self, entry: ChunkEntry) -> bool {
+        self.put_absent(vec![entry]) == 1
+    }
+
+    /// Inserts those whose keys are not known, all at once; how many. What a commit published meanwhile is newer and
+    /// stays.
+    pub fn put_absent(&self, entries: Vec<ChunkEntry>) -> usize {
         self.change(|chunks| {
-            let absent = !chunks.iter().any(|chunk| chunk.key == entry.key);
-            if absent {
-                let at = chunks.partition_point(|chunk| order(chunk) < order(&entry));
-                chunks.insert(at, Arc::new(entry));
+            let known = chunks.len();
+            for entry in entries {
+                // Found by halving among those known before; those of the batch are compared once all are in order.
+                if place_of(chunks.get(..known).unwrap_or_default(), &entry.key).is_none() {
+                    chunks.push(Arc::new(entry));
+                }
             }
-            absent
+            // Stable, and quick with stretches that are in order already. Of equal keys the first one stays.
+            chunks.sort_by_key(|chunk| order(chunk));
+            chunks.dedup_by_key(|chunk| chunk.key);
+            share_codecs(chunks);
+            chunks.len() - known
         })
+    }
+
+    /// Notes where gaps are, unless a chunk has changed or gone since it was read.
+    pub fn learn(&self, learned: Vec<Learned>) {
+        if learned.is_empty() {
+            return;
+        }
+        self.change(|chunks| {
+            for Learned { key, bytes, holes } in learned {
+                let chunk = place_of(chunks, &key).and_then(|at| chunks.get_mut(at));
+                if let Some(chunk) = chunk.filter(|chunk| chunk.bytes == bytes && chunk.gaps > 0) {
+                    *chunk = Arc::new(ChunkEntry { holes: Some(holes), ..chunk.as_ref().clone() });
+                }
+            }
+        });
     }
 
     /// Takes an entry out; readers that already hold it may finish.
     pub fn remove(&self, key: &ChunkKey) -> Option<Arc<ChunkEntry>> {
-        self.change(|chunks| {
-            let at = chunks.iter().position(|chunk| chunk.key == *key)?;
-            Some(chunks.remove(at))
-        })
+        self.change(|chunks| place_of(chunks, key).map(|at| chunks.remove(at)))
     }
 
     pub fn get(&self, key: &ChunkKey) -> Option<Arc<ChunkEntry>> {
-        self.chunks.load().iter().find(|chunk| chunk.key == *key).cloned()
+        self.chunks.load().get(key).cloned()
     }
 
     pub fn at_slot(&self, slot: RingSlot) -> Option<Arc<ChunkEntry>> {
@@ -114,7 +254,7 @@ impl DeviceIndex {
 
     /// Published bytes of all chunks.
     pub fn bytes(&self) -> u64 {
-        self.chunks.load().iter().map(|chunk| chunk.bytes).sum()
+        self.chunks.load().bytes()
     }
 
     /// Hold this over every rename into the ring and every delete from it: between taking an entry out and unlinking
@@ -123,11 +263,24 @@ impl DeviceIndex {
         RingGuard(self.ring.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// A chunk is about to move into the ring: whoever looks through it from now on finds more than before.
+    pub fn note_arrival(&self) {
+        self.arrivals.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn arrivals(&self) -> u64 {
+        self.arrivals.load(Ordering::Acquire)
+    }
+
+    pub(super) fn hold_loaded(&self) -> MutexGuard<'_, Option<Loaded>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn change<T>(&self, edit: impl FnOnce(&mut Vec<Arc<ChunkEntry>>) -> T) -> T {
         let _one_writer = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut chunks = self.chunks.load().as_ref().clone();
+        let mut chunks = self.chunks.load().list.clone();
         let made = edit(&mut chunks);
-        self.chunks.store(Arc::new(chunks));
+        self.chunks.store(Arc::new(Chunks::of(chunks)));
         made
     }
 }
@@ -136,49 +289,37 @@ fn order(entry: &ChunkEntry) -> (Utc90k, ChunkKey) {
     (entry.start, entry.key)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn known_holes(chunk: &ChunkEntry) -> usize {
+    chunk.holes.as_deref().map_or(0, <[Hole]>::len)
+}
 
-    fn entry(start_s: i64, bytes: u64) -> ChunkEntry {
-        ChunkEntry {
-            key: ChunkKey { start_ms: start_s * 1000, generation: 0 },
-            place: Place::Temp,
-            start: Utc90k::from_seconds(start_s),
-            end: Utc90k::from_seconds(start_s + 10),
-            bytes,
-            codecs: "avc1.64001f".into(),
-            gaps: 0,
-            sealed: false,
-        }
+/// By halving: the order by start is an order by the milliseconds in the keys too.
+fn place_of(chunks: &[Arc<ChunkEntry>], key: &ChunkKey) -> Option<usize> {
+    let first = chunks.partition_point(|chunk| chunk.key.start_ms < key.start_ms);
+    let same = chunks.iter().skip(first).take_while(|chunk| chunk.key.start_ms == key.start_ms);
+    same.zip(first..).find(|(chunk, _)| chunk.key == *key).map(|(_, at)| at)
+}
+
+fn insert(chunks: &mut Vec<Arc<ChunkEntry>>, mut entry: ChunkEntry) {
+    let at = chunks.partition_point(|chunk| order(chunk) < order(&entry));
+    let beside = chunks.get(at.saturating_sub(1)).filter(|beside| beside.codecs == entry.codecs);
+    if let Some(beside) = beside {
+        entry.codecs = Arc::clone(&beside.codecs);
     }
+    chunks.insert(at, Arc::new(entry));
+}
 
-    #[test]
-    fn snapshots_are_sorted_and_keys_are_unique() {
-        let index = DeviceIndex::new("cam".parse().unwrap());
-        let before = index.snapshot();
-        for (start, bytes) in [(20, 1), (0, 2), (10, 3), (20, 4)] {
-            index.put(entry(start, bytes));
+/// A camera rarely changes: its chunks need one text between them.
+fn share_codecs(chunks: &mut [Arc<ChunkEntry>]) {
+    let mut before: Option<Arc<str>> = None;
+    for chunk in chunks {
+        let shared = before.filter(|codecs| *codecs == chunk.codecs).unwrap_or_else(|| Arc::clone(&chunk.codecs));
+        if !Arc::ptr_eq(&shared, &chunk.codecs) {
+            *chunk = Arc::new(ChunkEntry { codecs: Arc::clone(&shared), ..chunk.as_ref().clone() });
         }
-        assert!(!index.put_if_absent(entry(10, 9)) && index.put_if_absent(entry(5, 0)));
-        index.remove(&ChunkKey { start_ms: 5000, generation: 0 });
-        let list: Vec<_> = index.snapshot().iter().map(|chunk| (chunk.start.as_seconds(), chunk.bytes)).collect();
-        assert_eq!(list, [(0, 2), (10, 3), (20, 4)]);
-        assert!(before.is_empty(), "a snapshot does not change under its reader");
-        assert_eq!(index.bytes(), 9);
-    }
-
-    #[test]
-    fn a_chunk_moves_to_its_slot_and_goes() {
-        let index = DeviceIndex::new("cam".parse().unwrap());
-        let slot = RingSlot { hour: 0, index: 0, copy: 1 };
-        index.put(entry(0, 1));
-        assert_eq!(index.at_slot(slot), None);
-        index.put(ChunkEntry { place: Place::Ring(slot), sealed: true, ..entry(0, 2) });
-        let chunk = index.at_slot(slot).unwrap();
-        let path = chunk.path(&ColdLayout::new(""), index.device());
-        assert_eq!(path.to_str(), Some("cam/segments/0/chunk_10min_0.mp4"));
-        assert_eq!(index.remove(&chunk.key), Some(chunk.clone()));
-        assert_eq!((index.get(&chunk.key), index.remove(&chunk.key)), (None, None));
+        before = Some(shared);
     }
 }
+
+#[cfg(test)]
+mod tests;

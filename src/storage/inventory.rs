@@ -1,24 +1,23 @@
 //! Finds out at start what is on the disk: one 4 KiB read per file. A bad file is reported and never ends the listing.
 
 use std::{
-    fs::File,
-    os::unix::fs::FileExt,
+    collections::HashSet,
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use rustix::fs::{Advice, fadvise};
 
 use crate::{
     error::{Error, Kind, Result},
     ids::{DeviceId, SegmentKey},
-    media::mp4,
+    media::mp4::{self, ChunkMeta, HEAD_READ, read_full},
     storage::{
         index::{ChunkEntry, DeviceIndex, Place},
         layout::{ChunkKey, RingSlot},
         volume::Volume,
     },
 };
-
-/// Every chunk names itself within its first bytes.
-const HEAD_BYTES: usize = 4096;
 
 /// What lies on the volume for one device.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +30,8 @@ pub struct Scanned {
     pub set_aside: Vec<SetAside>,
     /// The newest segment that any sealed chunk holds: what is in hot up to it was committed.
     pub last_segment: Option<SegmentKey>,
+    /// Of `chunks`.
+    known: HashSet<ChunkKey>,
 }
 
 /// A file that cannot be listed.
@@ -62,20 +63,58 @@ pub fn scan_device(volume: &Volume, device: &DeviceId) -> Result<Scanned> {
     Ok(scanned)
 }
 
+/// What a look through a whole ring left to know. It holds until a chunk moves into the ring or the volume is mounted
+/// anew.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    mounts: u64,
+    arrivals: u64,
+    last_segment: Option<SegmentKey>,
+    set_aside: Vec<SetAside>,
+}
+
 /// The same into an index that is in use already: footage is recorded while old chunks are still being found, and what
-/// a commit has published meanwhile is newer and stays.
+/// a commit has published meanwhile is newer and stays. `chunks` of the answer is empty: they are in the index.
+///
+/// The thread that fills all indexes and the one that is about to commit both ask for it: one looks, the other waits.
 pub fn load(volume: &Volume, index: &DeviceIndex) -> Result<Scanned> {
+    let mut loaded = index.hold_loaded();
+    let (mounts, arrivals) = (volume.mounts(), index.arrivals());
+    if let Some(loaded) = loaded.as_ref().filter(|loaded| (loaded.mounts, loaded.arrivals) == (mounts, arrivals)) {
+        let (last_segment, set_aside) = (loaded.last_segment, loaded.set_aside.clone());
+        return Ok(Scanned {
+            in_temp: in_temp(volume, index.device())?,
+            last_segment,
+            set_aside,
+            ..Scanned::default()
+        });
+    }
     let mut scanned = Scanned { in_temp: in_temp(volume, index.device())?, ..Scanned::default() };
     for hour in 0..24 {
         // Hour by hour, so that a hand-over to the ring waits for milliseconds, not for the whole scan.
         let _ring = index.hold_ring();
         let known = scanned.chunks.len();
         scan_hour(volume, index.device(), hour, &mut scanned)?;
-        for chunk in scanned.chunks.iter().skip(known) {
-            index.put_if_absent(chunk.clone());
-        }
+        index.put_absent(scanned.chunks.get(known..).unwrap_or_default().to_vec());
     }
+    let (last_segment, set_aside) = (scanned.last_segment, scanned.set_aside.clone());
+    // What could not be read now may be readable the next time.
+    let is_whole = set_aside.iter().all(|file| file.corrupt);
+    *loaded = is_whole.then_some(Loaded { mounts, arrivals, last_segment, set_aside });
+    scanned.chunks.clear();
     Ok(scanned)
+}
+
+/// What a file says it is, by its first 4 KiB, and its length; None when it is no chunk.
+pub fn look(volume: &Volume, path: &Path) -> Result<(Option<ChunkMeta>, u64)> {
+    let file = volume.open_read(path)?;
+    let reading = |error| Error::io("reading", path, error);
+    let bytes = file.metadata().map_err(reading)?.len();
+    // Of a cold file the kernel would read 128 KiB on suspicion. Where it takes no advice, it is only slower.
+    let _ = fadvise(&file, 0, None, Advice::Random);
+    let mut head = [0; HEAD_READ];
+    let count = read_full(&file, &mut head, 0).map_err(reading)?;
+    Ok((mp4::head(head.get(..count).unwrap_or_default()), bytes))
 }
 
 /// Moves corrupt files out of the ring, so that their places are free, to where a person finds them. Returns the new paths.
@@ -121,15 +160,19 @@ fn scan_hour(volume: &Volume, device: &DeviceId, hour: u8, scanned: &mut Scanned
     for slot in slots {
         let path = volume.layout().ring_chunk(device, slot);
         match read_chunk(volume, device, slot, &path) {
-            Ok((chunk, _)) if scanned.chunks.iter().any(|known| known.key == chunk.key) => {
+            Ok((chunk, _)) if scanned.known.contains(&chunk.key) => {
                 scanned.set_aside.push(SetAside {
                     path,
                     why: "the same chunk lies elsewhere too".into(),
                     corrupt: true,
                 });
             }
-            Ok((chunk, last_segment)) => {
+            Ok((mut chunk, last_segment)) => {
                 scanned.last_segment = scanned.last_segment.max(last_segment);
+                scanned.known.insert(chunk.key);
+                if let Some(last) = scanned.chunks.last().filter(|last| last.codecs == chunk.codecs) {
+                    chunk.codecs = Arc::clone(&last.codecs);
+                }
                 scanned.chunks.push(chunk);
             }
             // Evicted between listing and reading.
@@ -151,10 +194,8 @@ fn read_chunk(
     path: &Path,
 ) -> Result<(ChunkEntry, Option<SegmentKey>)> {
     let corrupt = |why: &str| Error::new(Kind::Corrupt, why).at(path.display());
-    let file = volume.open_read(path)?;
-    let stat = file.metadata().map_err(|error| Error::io("reading", path, error))?;
-    let head = read_head(&file, path)?;
-    let meta = mp4::head(&head).ok_or_else(|| corrupt("is not a chunk of ours"))?;
+    let (meta, bytes) = look(volume, path)?;
+    let meta = meta.ok_or_else(|| corrupt("is not a chunk of ours"))?;
     let sealed = meta.sealed.ok_or_else(|| corrupt("was never sealed; `capstan archive repair` may save it"))?;
     if meta.device != *device {
         return Err(corrupt(&format!("belongs to device {}", meta.device)));
@@ -164,27 +205,13 @@ fn read_chunk(
         place: Place::Ring(slot),
         start: meta.start,
         end: sealed.end,
-        bytes: stat.len(),
-        codecs: meta.codecs,
+        bytes,
+        codecs: meta.codecs.into(),
         gaps: sealed.gaps,
+        holes: None,
         sealed: true,
     };
     Ok((chunk, sealed.last_mark.map(|mark| mark.last)))
-}
-
-fn read_head(file: &File, path: &Path) -> Result<Vec<u8>> {
-    let mut head = vec![0; HEAD_BYTES];
-    let mut filled = 0;
-    while let Some(room) = head.get_mut(filled..).filter(|room| !room.is_empty()) {
-        match file.read_at(room, filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io("reading", path, error)),
-        }
-    }
-    head.truncate(filled);
-    Ok(head)
 }
 
 #[cfg(test)]
@@ -266,7 +293,7 @@ mod tests {
         assert_eq!(scan_device(&volume, &cam).unwrap().chunks.len(), 3);
         let listed: Vec<_> = index.snapshot().iter().map(|chunk| chunk.as_ref().clone()).collect();
         assert_eq!(minutes(&listed), [0, 5, 70]);
-        assert_eq!((listed[0].gaps, listed[0].codecs.as_str(), listed[0].sealed), (1, "mp4a.40.2", true));
+        assert_eq!((listed[0].gaps, &*listed[0].codecs, listed[0].sealed), (1, "mp4a.40.2", true));
         assert_eq!(scanned.last_segment, Some(SegmentKey { epoch: Epoch(3), number: 70 }));
         assert_eq!(scanned.in_temp, [ChunkKey { start_ms: START * 1000, generation: 0 }]);
 
@@ -288,5 +315,26 @@ mod tests {
         assert!(folder.path().join("cam/segments/3/holiday.mp4").exists());
         let found: Vec<_> = devices(&volume).unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(found, ["cam", "lonely"]);
+    }
+
+    #[test]
+    fn a_ring_is_looked_through_again_only_when_chunks_came() {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = volume(folder.path());
+        let put = |slot: u16, bytes: &[u8]| {
+            write(folder.path(), &format!("cam/segments/3/chunk_10min_{slot}.mp4"), bytes);
+        };
+        let index = DeviceIndex::new("cam".parse().unwrap());
+        let look = || {
+            let scanned = load(&volume, &index).unwrap();
+            (index.snapshot().len(), scanned.set_aside.len(), scanned.last_segment.map(|last| last.number))
+        };
+        put(0, &chunk("cam", 0, true));
+        put(1, b"noise");
+        assert_eq!(look(), (1, 1, Some(0)));
+        put(2, &chunk("cam", 20, true));
+        assert_eq!(look(), (1, 1, Some(0)), "told by what was found before");
+        index.note_arrival();
+        assert_eq!(look(), (2, 1, Some(20)));
     }
 }

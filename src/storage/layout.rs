@@ -7,11 +7,17 @@
 //! HOT/<device>/segments/segment_<epoch>_<number>.ts         waiting or live segments; `live.json` keeps MEDIA-SEQUENCE
 //! HOT/<device>/captures/capture_<epoch>_<pts>.jpg           full pictures
 //! HOT/<device>/thumbnails/thumbnail_<epoch>_<pts>.jpg       320×180 pictures
-//! ROOT/.lock  ROOT/volume.json  ROOT/capstan.db
+//! ROOT/.lock  ROOT/volume.json
+//! ROOT/capstan.db  ROOT/capstan.db.bak                     what people enter or decide; `.corrupt-<ms>` was set aside
 //! ROOT/retention.json                                      the retention clock; `.probe` tests a disk that failed
 //! ROOT/<device>/epoch.json                                  highest run number that may be in use
 //! ROOT/<device>/segments/temp/<start_ms>-<generation>.mp4   the open chunk, and parts that await recovery
+//! ROOT/<device>/segments/temp/<start_ms>-<generation>.previews.mp4  its preview stills; `.jsonl`: its verdicts
 //! ROOT/<device>/segments/<H>/chunk_10min_<i>[-n].mp4        the ring, UTC
+//! ROOT/<device>/thumbnails/<H>/chunk_10min_<i>[-n].mp4      preview stills of that chunk
+//! ROOT/<device>/metadata/<H>/chunk_10min_<i>[-n].jsonl      verdicts on its frames
+//! ROOT/<device>/captures/<H>/<arrival_ms>.jpg               every capture of the last hours, where that is asked for
+//! ROOT/<device>/evidence/YYYY-MM-DD/<start_ms>-<kind>-<first|worst|last>.jpg   pictures that prove incidents
 //! ROOT/<device>/library/YYYY-MM-DD/HH/…                     the same names once they leave the ring
 //! ```
 
@@ -21,6 +27,12 @@ use crate::{
     clock::Utc90k,
     ids::{DeviceId, Epoch, SegmentKey},
 };
+
+mod evidence;
+mod sibling;
+
+pub use evidence::{EvidenceKey, Shot};
+pub use sibling::Sibling;
 
 /// Pictures FFmpeg writes into hot, by use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -207,6 +219,17 @@ impl RingSlot {
     }
 }
 
+/// The time in the name of a kept capture.
+pub fn parse_capture(name: &str) -> Option<Utc90k> {
+    let ms = i64::try_from(parse_digits(name.strip_suffix(".jpg")?)?).ok()?;
+    (ms <= i64::MAX / 90 && format!("{ms}.jpg") == name).then(|| Utc90k::from_ms(ms))
+}
+
+/// The hour of the UTC day.
+pub fn hour_of(at: Utc90k) -> u8 {
+    (at.as_seconds().rem_euclid(86_400) / 3600) as u8
+}
+
 /// `0`…`23` without padding.
 pub fn parse_hour(text: &str) -> Option<u8> {
     let hour = parse_digits(text)?;
@@ -246,6 +269,45 @@ impl ColdLayout {
         self.root.join("retention.json")
     }
 
+    /// SQLite's; it names `-wal` and `-shm` itself.
+    pub fn database(&self) -> PathBuf {
+        self.root.join("capstan.db")
+    }
+
+    /// A copy of it that was whole when it was made.
+    pub fn database_backup(&self) -> PathBuf {
+        self.root.join("capstan.db.bak")
+    }
+
+    /// A copy under way; worth nothing until it is renamed.
+    pub fn database_copy(&self) -> PathBuf {
+        self.root.join("capstan.db.tmp")
+    }
+
+    /// A damaged database, kept for a person to look at.
+    pub fn database_aside(&self, ms: i64) -> PathBuf {
+        self.root.join(format!("capstan.db.corrupt-{ms}"))
+    }
+
+    /// What SQLite calls the write-ahead log of a database.
+    pub fn database_log(&self, database: &Path) -> PathBuf {
+        let mut name = database.as_os_str().to_owned();
+        name.push("-wal");
+        name.into()
+    }
+
+    pub fn captures_hour(&self, device: &DeviceId, hour: u8) -> PathBuf {
+        self.device(device).join("captures").join(hour.to_string())
+    }
+
+    pub fn capture(&self, device: &DeviceId, at: Utc90k) -> PathBuf {
+        self.captures_hour(device, hour_of(at)).join(format!("{}.jpg", at.as_ms()))
+    }
+
+    pub fn evidence(&self, device: &DeviceId, key: &EvidenceKey) -> PathBuf {
+        self.device(device).join("evidence").join(key.date()).join(key.file_name())
+    }
+
     pub fn device(&self, device: &DeviceId) -> PathBuf {
         self.root.join(device.as_str())
     }
@@ -277,6 +339,19 @@ impl ColdLayout {
 
     pub fn ring_chunk(&self, device: &DeviceId, slot: RingSlot) -> PathBuf {
         self.ring_hour(device, slot.hour).join(slot.file_name())
+    }
+
+    pub fn open_sibling(&self, device: &DeviceId, sibling: Sibling, key: ChunkKey) -> PathBuf {
+        self.temp(device).join(sibling.open_name(key))
+    }
+
+    pub fn sibling_hour(&self, device: &DeviceId, sibling: Sibling, hour: u8) -> PathBuf {
+        self.device(device).join(sibling.folder()).join(hour.to_string())
+    }
+
+    pub fn ring_sibling(&self, device: &DeviceId, sibling: Sibling, slot: RingSlot) -> PathBuf {
+        let [_, suffix] = sibling.suffixes();
+        self.sibling_hour(device, sibling, slot.hour).join(slot.file_name().replace(".mp4", suffix))
     }
 }
 

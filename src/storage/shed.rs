@@ -61,6 +61,8 @@ pub struct SegmentView {
 pub struct PictureView {
     pub key: SegmentKey,
     pub bytes: u64,
+    /// It proves an incident and was not copied yet.
+    pub leased: bool,
 }
 
 /// One file to delete.
@@ -74,8 +76,8 @@ pub struct Shed {
 
 /// What must go. Each list is in recording order, oldest first.
 ///
-/// Order of need (design §9): committed segments of the live window, thumbnails, captures, the oldest uncommitted
-/// segment. The newest picture of each kind stays in any case: its successor is here 200 ms later, so deleting it
+/// Order of need (design §9): committed segments of the live window, thumbnails, captures, leased pictures, the oldest
+/// uncommitted segment. Counts do not know leased pictures. The newest picture of each kind stays in any case: its successor is here 200 ms later, so deleting it
 /// frees nothing that lasts, and people would see a dead camera.
 pub fn plan(
     segments: &[SegmentView],
@@ -100,6 +102,7 @@ pub fn plan(
     }
     let thumbnails = plan.beyond_count(PictureKind::Thumbnail, thumbnails, limits);
     let captures = plan.beyond_count(PictureKind::Capture, captures, limits);
+    let mut leased = Vec::new();
 
     let floor = limits.shed_above_bytes();
     for segment in window {
@@ -107,8 +110,15 @@ pub fn plan(
     }
     for (kind, pictures) in [(PictureKind::Thumbnail, thumbnails), (PictureKind::Capture, captures)] {
         for picture in pictures.split_last().map_or(&[][..], |(_newest, older)| older) {
-            plan.take_above(floor, HotKind::Picture(kind), picture.key, picture.bytes, false);
+            if picture.leased {
+                leased.push((kind, *picture));
+            } else {
+                plan.take_above(floor, HotKind::Picture(kind), picture.key, picture.bytes, false);
+            }
         }
+    }
+    for (kind, picture) in leased {
+        plan.take_above(floor, HotKind::Picture(kind), picture.key, picture.bytes, false);
     }
     for segment in segments.iter().filter(|segment| !segment.committed) {
         plan.take_above(floor, HotKind::Segment, segment.key, segment.bytes, true);
@@ -134,15 +144,17 @@ impl Plan {
     }
 
     /// Takes the oldest pictures beyond the configured count; returns those that stay.
-    fn beyond_count<'a>(
-        &mut self,
-        kind: PictureKind,
-        pictures: &'a [PictureView],
-        limits: &HotLimits,
-    ) -> &'a [PictureView] {
-        let (over, stay) = pictures.split_at(pictures.len().saturating_sub(limits.pictures(kind)));
-        for picture in over {
-            self.take(HotKind::Picture(kind), picture.key, picture.bytes, false);
+    fn beyond_count(&mut self, kind: PictureKind, pictures: &[PictureView], limits: &HotLimits) -> Vec<PictureView> {
+        let free = pictures.iter().filter(|picture| !picture.leased).count();
+        let mut over = free.saturating_sub(limits.pictures(kind));
+        let mut stay = Vec::with_capacity(pictures.len() - over);
+        for picture in pictures {
+            if over > 0 && !picture.leased {
+                over -= 1;
+                self.take(HotKind::Picture(kind), picture.key, picture.bytes, false);
+            } else {
+                stay.push(*picture);
+            }
         }
         stay
     }
@@ -170,7 +182,7 @@ mod tests {
     }
 
     fn pictures(count: u64) -> Vec<PictureView> {
-        (0..count).map(|i| PictureView { key: key(i), bytes: 10 }).collect()
+        (0..count).map(|i| PictureView { key: key(i), bytes: 10, leased: false }).collect()
     }
 
     const WIDE: HotLimits =
@@ -178,7 +190,14 @@ mod tests {
 
     /// The plan as text: `s0` a segment, `!s0` a lost one, `t0` a thumbnail, `c0` a capture.
     fn check(stages: &str, thumbnails: u64, captures: u64, limits: HotLimits, expected: &str) {
-        let plan = plan(&segments(stages), &pictures(thumbnails), &pictures(captures), &limits);
+        check_leased(stages, thumbnails, captures, &[], limits, expected);
+    }
+
+    /// With these captures leased.
+    fn check_leased(stages: &str, thumbnails: u64, captures: u64, leased: &[u64], limits: HotLimits, expected: &str) {
+        let mut views = pictures(captures);
+        views.iter_mut().for_each(|view| view.leased = leased.contains(&view.key.number));
+        let plan = plan(&segments(stages), &pictures(thumbnails), &views, &limits);
         let text: Vec<String> = plan
             .iter()
             .map(|shed| {
@@ -215,5 +234,15 @@ mod tests {
         check("cc..", 2, 2, quota(32), "s0 s1 t0 c0 !s2");
         check("cc..", 2, 2, quota(1), "s0 s1 t0 c0 !s2 !s3");
         check("....", 0, 0, quota(22), "!s0 !s1");
+    }
+
+    #[test]
+    fn leased_pictures_outlive_their_count_and_go_last_before_footage() {
+        let count = HotLimits { captures: 2, ..WIDE };
+        check_leased("", 0, 5, &[0, 3], count, "c1");
+        check_leased("", 0, 4, &[0, 1, 2, 3], count, "");
+        let quota = |device_bytes| HotLimits { device_bytes, ..WIDE };
+        check_leased("cc..", 2, 4, &[0], quota(32), "s0 s1 t0 c1 c2 c0 !s2");
+        check_leased("cc..", 2, 4, &[0], quota(54), "s0 s1 t0 c1 c2");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::FileExt,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -10,18 +10,20 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    archive::siblings::mend,
     clock::Utc90k,
     error::{Error, Kind, Result},
     ids::DeviceId,
-    media::mp4::{self, MarkInfo, identity::HEAD_READ},
-    merge::{
-        chunk::SealedChunk,
-        recover::{Recovered, recover, repair_file, verify_file},
+    media::{
+        mp4::{MarkInfo, pack},
+        verdicts,
     },
+    merge::recover::{Recovered, recover, repair_file, verify_file},
     storage::{
         ChunkEntry, DeviceIndex, Place, Volume,
-        inventory::{SetAside, devices, quarantine, scan_device},
-        layout::{ChunkKey, HotKind, HotLayout, RingSlot, parse_hot_name},
+        inventory::{SetAside, devices, look, quarantine, scan_device},
+        layout::{ChunkKey, HotKind, HotLayout, RingSlot, Sibling, parse_hot_name},
+        siblings,
     },
 };
 
@@ -38,6 +40,9 @@ pub struct ArchiveRow {
     #[serde(default)]
     pub end: Option<String>,
     pub bytes: u64,
+    /// Of the stills and verdicts beside it.
+    #[serde(default)]
+    pub bytes_beside: u64,
     #[serde(default)]
     pub codecs: String,
     #[serde(default)]
@@ -137,6 +142,9 @@ impl Archive<'_> {
                     row.problems = verdict.problems;
                     let foreign = verdict.meta.filter(|meta| meta.device != *device);
                     row.problems.extend(foreign.map(|meta| format!("belongs to device {}", meta.device)));
+                    if let Some(place) = place_of(&row.path) {
+                        row.problems.extend(beside_problems(self.volume, device, place));
+                    }
                 }
                 // The cleaner was faster.
                 Err(error) if error.kind == Kind::NotFound => {}
@@ -166,9 +174,12 @@ impl Archive<'_> {
         match repair_file(self.volume, device, path) {
             Ok(Recovered::Sealed(chunk)) => {
                 if let (Some(index), Some(place)) = (&index, place_of(path)) {
-                    index.put(entry_of(&chunk, place));
+                    index.put(chunk.entry(place));
                 }
-                "repaired".into()
+                match place_of(path).map(|place| self.mend_beside(device, place)) {
+                    Some(Err(error)) => format!("repaired, but not what lies beside it: {error}"),
+                    _ => "repaired".into(),
+                }
             }
             Ok(Recovered::Deleted(_)) => {
                 unlist(index.as_deref(), path);
@@ -194,6 +205,13 @@ impl Archive<'_> {
             }
             Err(error) => format!("cannot be repaired: {error}"),
         }
+    }
+
+    fn mend_beside(&self, device: &DeviceId, place: Place) -> Result<()> {
+        let index = (self.index)(device);
+        let _ring = index.as_ref().map(|index| index.hold_ring());
+        let Place::Ring(slot) = place else { return Ok(()) };
+        mend(self.volume, device, slot)
     }
 
     /// Seals what a killed daemon left. The next start moves it into the ring.
@@ -235,7 +253,8 @@ impl Archive<'_> {
             start: Some(chunk.start.rfc3339()),
             end: Some(chunk.end.rfc3339()),
             bytes: chunk.bytes,
-            codecs: chunk.codecs.clone(),
+            bytes_beside: siblings::bytes(self.volume, device, chunk),
+            codecs: chunk.codecs.to_string(),
             gaps: chunk.gaps,
             ..self.bare(device, chunk.path(self.volume.layout(), device), state)
         }
@@ -243,9 +262,7 @@ impl Archive<'_> {
 
     fn in_temp(&self, device: &DeviceId, key: ChunkKey, state: RowState) -> ArchiveRow {
         let path = self.volume.layout().open_chunk(device, key);
-        let mut head = [0; HEAD_READ];
-        let read = self.volume.open_read(&path).ok().and_then(|file| file.read_at(&mut head, 0).ok());
-        let meta = head.get(..read.unwrap_or(0)).and_then(mp4::head);
+        let (meta, _) = look(self.volume, &path).unwrap_or_default();
         let sealed = meta.as_ref().and_then(|meta| meta.sealed);
         ArchiveRow {
             start: Some(Utc90k::from_ms(key.start_ms).rfc3339()),
@@ -262,6 +279,7 @@ impl Archive<'_> {
             device: device.clone(),
             path,
             state,
+            bytes_beside: 0,
             start: None,
             end: None,
             codecs: String::new(),
@@ -270,6 +288,27 @@ impl Archive<'_> {
             done: None,
         }
     }
+}
+
+/// What is wrong with the stills and verdicts beside a chunk of the ring. Readers take what is whole all the same.
+fn beside_problems(volume: &Volume, device: &DeviceId, place: Place) -> Vec<String> {
+    let mut problems = Vec::new();
+    let Place::Ring(slot) = place else { return problems };
+    let read = |sibling| {
+        let file = volume.open_read(&volume.layout().ring_sibling(device, sibling, slot)).ok()?;
+        file.metadata().ok().map(|meta| (file, meta.len()))
+    };
+    if let Some((file, len)) = read(Sibling::Previews)
+        && !pack::check(&file, len).is_ok_and(|pack| pack.is_some_and(|pack| pack.is_sealed))
+    {
+        problems.push("its preview stills are damaged".into());
+    }
+    if let Some((file, len)) = read(Sibling::Metadata)
+        && !verdicts::scan(&file, len, &mut |_| ControlFlow::Continue(())).is_ok_and(|it| it.len == len)
+    {
+        problems.push("its metadata is cut".into());
+    }
+    problems
 }
 
 fn place_of(path: &Path) -> Option<Place> {
@@ -283,18 +322,5 @@ fn unlist(index: Option<&DeviceIndex>, path: &Path) {
         && let Some(chunk) = index.at_slot(slot)
     {
         index.remove(&chunk.key);
-    }
-}
-
-fn entry_of(chunk: &SealedChunk, place: Place) -> ChunkEntry {
-    ChunkEntry {
-        key: chunk.key(),
-        place,
-        start: chunk.meta.start,
-        end: chunk.sealed.end,
-        bytes: chunk.bytes,
-        codecs: chunk.meta.codecs.clone(),
-        gaps: chunk.sealed.gaps,
-        sealed: true,
     }
 }

@@ -9,7 +9,7 @@ use crate::storage::HotFacts;
 /// One line of the doctor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// `hot`, `hot_quota`, `archive`, `free_space`, `ffmpeg`, `actors`, `recorder`, `commits`, `archiver`,
+    /// `hot`, `hot_quota`, `archive`, `free_space`, `ffmpeg`, `database`, `actors`, `recorder`, `commits`, `archiver`,
     /// `oldest_chunk`, `daemon`.
     pub name: String,
     /// The device it is about; the whole host when absent.
@@ -41,6 +41,7 @@ pub struct HostFacts {
     pub archive: ArchiveFacts,
     /// First line of `ffmpeg -version`, or why there is none.
     pub ffmpeg: Verdict,
+    pub database: Verdict,
     pub actors: Vec<ActorFacts>,
     pub devices: Vec<DeviceFacts>,
 }
@@ -107,6 +108,7 @@ pub fn judge(facts: &HostFacts) -> Vec<Check> {
         Check::host("archive", archive(&facts.archive)),
         Check::host("free_space", free_space(&facts.archive)),
         Check::host("ffmpeg", facts.ffmpeg.clone()),
+        Check::host("database", facts.database.clone()),
         Check::host("actors", actors(&facts.actors)),
     ];
     for device in facts.devices.iter().filter(|device| device.status != "disabled") {
@@ -282,6 +284,7 @@ mod tests {
                 min_free_bytes: 512 << 20,
             },
             ffmpeg: Ok("ffmpeg version 5.1".into()),
+            database: Ok("is whole".into()),
             actors: vec![ActorFacts { name: "device/cam/merger".into(), failed: false }],
             devices: vec![well()],
         }
@@ -306,7 +309,7 @@ mod tests {
     #[test]
     fn a_well_host_passes_all() {
         check(|_| {}, &[]);
-        assert_eq!(judge(&host()).len(), 10);
+        assert_eq!(judge(&host()).len(), 11);
     }
 
     #[test]
@@ -318,6 +321,7 @@ mod tests {
         check(|f| f.archive.volume = Err("is read-only".into()), &[("archive", "read-only")]);
         check(|f| f.archive.free_bytes = 1 << 20, &[("free_space", "1.0 MiB free")]);
         check(|f| f.ffmpeg = Err("ffmpeg: not found".into()), &[("ffmpeg", "not found")]);
+        check(|f| f.database = Err("disk I/O error".into()), &[("database", "I/O")]);
         check(|f| f.actors[0].failed = true, &[("actors", "cam/merger")]);
     }
 

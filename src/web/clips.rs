@@ -1,17 +1,19 @@
 //! Clips over HTTP: any span of a device as one MP4, made while it is read, and the files that are clips by other names.
 
-use std::{fmt::Write as _, ops::Range};
+use std::{fmt::Write as _, ops::Range, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
     web,
 };
+use futures_util::{StreamExt, future, stream};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     State, WebDevice, WebState,
+    footage::READS,
     hours::{Hour, OfDay},
     restart,
     slices::{Content, Slice, respond},
@@ -19,7 +21,7 @@ use super::{
 };
 use crate::{
     capture::command::Preset,
-    clock::{TICKS_PER_SECOND, Utc90k},
+    clock::{TICKS_PER_SECOND, Utc90k, ticks_90k},
     error::{Error, Kind, Result},
     ids::DeviceId,
     playback::{
@@ -31,6 +33,9 @@ use crate::{
 /// Seconds of one piece of sound; 360 an hour.
 const PIECE_SECONDS: i64 = 10;
 const PIECES: i64 = 3600 / PIECE_SECONDS;
+
+/// The segment that FFmpeg writes now and the one on its way here: an end of "now" lies that far beyond the newest.
+const UNDER_WAY_90K: i64 = 2 * TICKS_PER_SECOND;
 
 #[derive(Debug, Deserialize)]
 pub struct Query {
@@ -86,14 +91,19 @@ pub async fn span(
     };
     let (start, end) = asked.ends(state.clock.wall())?;
     let start = start.ok_or_else(|| Error::new(Kind::Invalid, "is missing").at("start"))?;
+    let is_open = end.is_none();
     let end = match end {
         Some(end) => end,
-        // Up to now: what waits in hot comes to the disk first. A tick more, so that the address gets its end.
-        None => restart::newest(&state, &device).await? + 1,
+        // Up to now: what waits in hot comes to the disk first.
+        None => restart::newest(&state, &device).await?,
     };
     let wish = Cut { span: start..end, gaps, sound_only };
     if start >= end {
         return Err(nothing(&device, &wish.span));
+    }
+    // Never served as such: by the next range there may be more.
+    if is_open {
+        return Ok(moved(&device.id, &wish, form));
     }
     serve(&request, &state, &device, wish, form).await
 }
@@ -136,36 +146,44 @@ async fn serve(
     request: &HttpRequest,
     state: &WebState,
     device: &WebDevice,
-    mut wish: Cut,
+    wish: Cut,
     form: Form,
 ) -> Result<HttpResponse> {
-    let chunks = device.index.snapshot();
-    let Some(newest) = chunks.iter().map(|chunk| chunk.end).max() else { return Err(nothing(device, &wish.span)) };
     let span = wish.span.clone();
-    // What is not there yet does not make it too long; one tick more is still told from what is there.
-    wish.span.end = span.end.min(newest + 1);
+    let newest_of = || device.index.snapshot().newest().map(|chunk| chunk.end);
+    let newest = newest_of();
+    let is_near = newest.is_none_or(|newest| span.end > newest + -UNDER_WAY_90K);
+    let waits = is_near && waits(state, device, span.end);
+    // What is not there yet does not make it too long.
+    let reach = match newest {
+        _ if waits => span.end,
+        Some(newest) => span.end.min(newest),
+        None => return Err(nothing(device, &span)),
+    };
     let most_90k =
         i64::try_from(state.settings.limits.clip_seconds).unwrap_or(i64::MAX).saturating_mul(TICKS_PER_SECOND);
-    if wish.span.end - wish.span.start > most_90k {
+    if reach - span.start > most_90k {
         return Ok(too_long(&device.id, &span, most_90k));
     }
-    let (volume, index) = (state.volume.clone(), device.index.clone());
-    let (tables, clips) = (state.tables.clone(), state.clips.clone());
-    let asked = wish.clone();
-    let made = state.readers.run(move || Clip::make(&volume, &index, (&tables, &clips), asked)).await;
-    let made = made.map_err(|busy| Error::new(Kind::Unavailable, busy.to_string()))??;
+    let mut made = make(state, device, &wish).await?;
+    if waits && !matches!(made, Made::Clip(_)) {
+        match device.tail.bring(|| newest_of() > newest).await {
+            Ok(()) => made = make(state, device, &wish).await?,
+            // A disk that takes nothing now still has the rest.
+            Err(_) if matches!(made, Made::Until(_)) => {}
+            Err(error) => return Err(Error::new(Kind::Unavailable, error.message)),
+        }
+    }
     let clip = match made {
         Made::Clip(clip) => clip,
         Made::Nothing => return Err(nothing(device, &span)),
         Made::Until(end) => {
-            let wish = Cut { span: wish.span.start..end, ..wish };
-            return Ok(HttpResponse::TemporaryRedirect()
-                .insert_header((header::LOCATION, address(&device.id, &wish, form)))
-                .insert_header((header::CACHE_CONTROL, "no-store"))
-                .finish());
+            return Ok(moved(&device.id, &Cut { span: wish.span.start..end, ..wish }, form));
         }
     };
     let content = match form {
+        // Looking at the head must not start an hour of work.
+        Form::Encoded(preset) if request.method() == Method::HEAD => return state.encodes.peek(&clip, preset),
         Form::Encoded(preset) => return state.encodes.ask(*clip, preset),
         Form::Explained => Content {
             slices: vec![Slice::Bytes(clip.explain().into())],
@@ -178,6 +196,26 @@ async fn serve(
         Form::File => content(&clip),
     };
     Ok(respond(request, &state.readers, content))
+}
+
+async fn make(state: &WebState, device: &WebDevice, wish: &Cut) -> Result<Made> {
+    // An hour has seven tables, which are read together. What fails here fails below, and is told there.
+    let lacks = Clip::lacks(&device.index, (&state.tables, &state.clips), wish);
+    let reads = lacks.iter().map(|chunk| async move { Some((chunk.as_ref(), state.table(device, chunk).await.ok()?)) });
+    let read = stream::iter(reads).buffer_unordered(READS).filter_map(future::ready).collect().await;
+    let (volume, index) = (state.volume.clone(), device.index.clone());
+    let (tables, clips) = (state.tables.holding(&device.id, read), state.clips.clone());
+    let wish = wish.clone();
+    let made = state.readers.run(move || Clip::make(&volume, &index, (&tables, &clips), wish)).await;
+    made.map_err(|busy| Error::new(Kind::Unavailable, busy.to_string()))?
+}
+
+/// What lies before `end` was recorded, and some of it may wait in hot.
+pub(super) fn waits(state: &WebState, device: &WebDevice, end: Utc90k) -> bool {
+    let hot = device.hot.status();
+    let age = hot.newest_segment_age_seconds.and_then(|age| Duration::try_from_secs_f64(age).ok());
+    let newest = age.map(|age| state.clock.wall() + -ticks_90k(age));
+    hot.waiting_bytes > 0 && newest.is_some_and(|newest| end <= newest + UNDER_WAY_90K)
 }
 
 fn content(clip: &Clip) -> Content {
@@ -193,6 +231,14 @@ fn content(clip: &Clip) -> Content {
         location: None,
         file_name,
     }
+}
+
+/// 307 to the address with both ends told.
+fn moved(device: &DeviceId, wish: &Cut, form: Form) -> HttpResponse {
+    HttpResponse::TemporaryRedirect()
+        .insert_header((header::LOCATION, address(device, wish, form)))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
 }
 
 /// The address of a clip with both ends told.

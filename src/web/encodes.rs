@@ -4,30 +4,29 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, DirBuilder, File},
-    io,
+    fs::{self, DirBuilder},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-    web,
-};
+use actix_web::HttpResponse;
 use futures_util::StreamExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     sync::{Notify, Semaphore},
     time::sleep,
 };
 
 use super::{
-    State, facts,
+    clip_jobs::{job_url, reply},
+    facts,
     reader::Readers,
-    slices::{Content, Slice, pieces, respond},
+    slices::{Slice, pieces},
 };
 use crate::{
     capture::{
@@ -37,6 +36,8 @@ use crate::{
     clock::{Clock, Mono},
     config::Settings,
     error::{Error, Kind, Result},
+    events::{Events, Topic},
+    ids::DeviceId,
     playback::clip::Clip,
     storage::{layout::HotLayout, tmpfs::hot_facts},
 };
@@ -45,6 +46,8 @@ use crate::{
 const LEASE: Duration = Duration::from_secs(20);
 /// Between two looks at that.
 const LOOK: Duration = Duration::from_millis(250);
+/// Between two events of how far a job is.
+const TELL: Duration = Duration::from_millis(500);
 /// Jobs that are remembered, with those that failed; the oldest are forgotten.
 const JOBS_MAX: usize = 128;
 
@@ -57,15 +60,21 @@ struct Inner {
     readers: Readers,
     settings: Arc<Settings>,
     clock: Clock,
+    events: Events,
     folder: PathBuf,
     /// One permit, first come, first served.
     turn: Semaphore,
     /// Oldest first.
     jobs: Mutex<VecDeque<Job>>,
+    next_number: AtomicU64,
 }
 
 struct Job {
     id: String,
+    /// Another for each job: one that was cancelled and asked for again has the same id.
+    number: u64,
+    /// Somebody took it back.
+    cancelled: Arc<Notify>,
     /// When somebody last asked.
     asked: Mono,
     stage: Stage,
@@ -74,15 +83,17 @@ struct Job {
 
 /// What it is made of.
 #[derive(Clone, Debug)]
-struct Origin {
-    bytes: u64,
-    chunks: usize,
+pub(super) struct Origin {
+    pub device: DeviceId,
+    pub bytes: u64,
+    pub chunks: usize,
     /// What the result is called when somebody keeps it.
-    file_name: String,
+    pub file_name: String,
 }
 
+/// How far a job is.
 #[derive(Clone, Debug, PartialEq)]
-enum Stage {
+pub(super) enum Stage {
     Queued,
     /// 0 to 1, and the bytes of the result so far.
     Running {
@@ -100,29 +111,27 @@ enum Stage {
 
 impl Encodes {
     /// Removes what an earlier run left in hot.
-    pub fn new(spawner: Spawner, readers: Readers, settings: Arc<Settings>, clock: Clock) -> Self {
+    pub fn new(spawner: Spawner, readers: Readers, settings: Arc<Settings>, clock: Clock, events: Events) -> Self {
         let folder = HotLayout::new(&settings.storage.hot).encoded();
         // Not there is the usual case; what cannot be removed is overwritten or told when it is in the way.
         let _ = fs::remove_dir_all(&folder);
-        let (turn, jobs) = (Semaphore::new(1), Mutex::default());
-        Self(Arc::new(Inner { spawner, readers, settings, clock, folder, turn, jobs }))
+        let (turn, jobs, next_number) = (Semaphore::new(1), Mutex::default(), AtomicU64::new(0));
+        Self(Arc::new(Inner { spawner, readers, settings, clock, events, folder, turn, jobs, next_number }))
     }
 
     /// Starts the job, or looks at it when it is known; the same clip and preset are the same job. `Unavailable` when
     /// too many wait. What failed is told once and then tried again.
     pub(super) fn ask(&self, clip: Clip, preset: Preset) -> Result<HttpResponse> {
-        let id = format!("{}-{}", clip.etag().trim_matches('"'), preset.name());
+        let id = id_of(&clip, preset);
         if let Some(known) = self.look(&id) {
             if matches!(known.1, Stage::Failed { .. }) {
-                self.0.forget(&id);
+                self.remove(&id);
             }
             return reply(&id, known);
         }
-        let source = Origin {
-            bytes: clip.len(),
-            chunks: clip.chunks(),
-            file_name: clip.file_name().replace(".mp4", &format!("_{}.mp4", preset.name())),
-        };
+        let source = Origin::of(&clip, preset);
+        let number = self.0.next_number.fetch_add(1, Ordering::Relaxed);
+        let cancelled = Arc::new(Notify::new());
         {
             let mut jobs = self.0.jobs();
             if jobs.iter().any(|job| job.id == id) {
@@ -138,25 +147,39 @@ impl Encodes {
                 self.0.forget_one(&mut jobs);
             }
             let (asked, source) = (self.0.clock.mono(), source.clone());
-            jobs.push_back(Job { id: id.clone(), asked, stage: Stage::Queued, source });
+            let cancelled = Arc::clone(&cancelled);
+            jobs.push_back(Job { id: id.clone(), number, cancelled, asked, stage: Stage::Queued, source });
         }
-        let ending = Ending { inner: self.0.clone(), id: id.clone() };
-        let (inner, name) = (self.0.clone(), id.clone());
+        let ending = Ending { inner: self.0.clone(), number };
+        let (inner, name, of) = (self.0.clone(), id.clone(), source.device.clone());
         self.0.spawner.spawn(async move {
             let _ending = ending;
             let outcome = tokio::select! {
-                outcome = inner.work(&name, clip, preset) => outcome,
-                () = inner.abandoned(&name) => return inner.forget(&name),
+                outcome = inner.work(&name, number, clip, preset) => outcome,
+                () = inner.abandoned(number) => return inner.cancel(&name, number, &of),
+                () = cancelled.notified() => return inner.cancel(&name, number, &of),
             };
-            inner.set(
-                &name,
-                match outcome {
-                    Ok(bytes) => Stage::Done { bytes },
-                    Err(error) => Stage::Failed { kind: error.kind, message: error.message },
-                },
-            );
+            inner.end(&name, number, &of, outcome);
         })?;
         reply(&id, (source, Stage::Queued))
+    }
+
+    /// What [`Self::ask`] would answer; starts nothing.
+    pub(super) fn peek(&self, clip: &Clip, preset: Preset) -> Result<HttpResponse> {
+        let id = id_of(clip, preset);
+        let known = self.0.jobs().iter().find(|job| job.id == id).map(|job| (job.source.clone(), job.stage.clone()));
+        reply(&id, known.unwrap_or_else(|| (Origin::of(clip, preset), Stage::Queued)))
+    }
+
+    /// Takes the job back, or its result. False when there is none.
+    pub(super) fn remove(&self, id: &str) -> bool {
+        let mut jobs = self.0.jobs();
+        let Some(job) = jobs.iter().position(|job| job.id == id).and_then(|place| jobs.remove(place)) else {
+            return false;
+        };
+        job.cancelled.notify_one();
+        let _ = fs::remove_file(self.0.file(id));
+        true
     }
 
     /// What is known of a job; asking keeps it alive.
@@ -167,22 +190,43 @@ impl Encodes {
         Some((job.source.clone(), job.stage.clone()))
     }
 
-    fn known(&self, id: &str) -> Result<(Origin, Stage)> {
+    pub(super) fn known(&self, id: &str) -> Result<(Origin, Stage)> {
         self.look(id).ok_or_else(|| Error::new(Kind::NotFound, "there is no such job, or no more"))
     }
+
+    /// Where the result lies.
+    pub(super) fn file(&self, id: &str) -> PathBuf {
+        self.0.file(id)
+    }
+}
+
+impl Origin {
+    fn of(clip: &Clip, preset: Preset) -> Self {
+        Self {
+            device: clip.device.clone(),
+            bytes: clip.len(),
+            chunks: clip.chunks(),
+            file_name: clip.file_name().replace(".mp4", &format!("_{}.mp4", preset.name())),
+        }
+    }
+}
+
+/// The same clip and preset are the same job.
+fn id_of(clip: &Clip, preset: Preset) -> String {
+    format!("{}-{}", clip.etag().trim_matches('"'), preset.name())
 }
 
 /// A job that ends by a defect ends as failed.
 struct Ending {
     inner: Arc<Inner>,
-    id: String,
+    number: u64,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
         let mut jobs = self.inner.jobs();
         let open = |job: &&mut Job| matches!(job.stage, Stage::Queued | Stage::Running { .. });
-        if let Some(job) = jobs.iter_mut().find(|job| job.id == self.id).filter(open) {
+        if let Some(job) = jobs.iter_mut().find(|job| job.number == self.number).filter(open) {
             job.stage = Stage::Failed { kind: Kind::Internal, message: "the encoding was abandoned".into() };
         }
     }
@@ -193,15 +237,39 @@ impl Inner {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, id: &str, stage: Stage) {
-        if let Some(job) = self.jobs().iter_mut().find(|job| job.id == id) {
-            job.stage = stage;
+    /// False when it was taken back.
+    fn set(&self, number: u64, stage: Stage) -> bool {
+        let mut jobs = self.jobs();
+        let job = jobs.iter_mut().find(|job| job.number == number);
+        job.map(|job| job.stage = stage).is_some()
+    }
+
+    fn end(&self, id: &str, number: u64, of: &DeviceId, outcome: Result<u64>) {
+        match outcome {
+            // Taken back when it was just finished.
+            Ok(bytes) if !self.set(number, Stage::Done { bytes }) => {
+                let _ = fs::remove_file(self.file(id));
+                self.cancel(id, number, of);
+            }
+            Ok(bytes) => {
+                self.tell("job_done", id, of, json!({"progress": 1.0, "size": bytes}));
+            }
+            Err(error) => {
+                self.tell("job_failed", id, of, json!({"error": error.kind.name(), "message": error.message}));
+                self.set(number, Stage::Failed { kind: error.kind, message: error.message });
+            }
         }
     }
 
-    fn forget(&self, id: &str) {
-        self.jobs().retain(|job| job.id != id);
-        let _ = fs::remove_file(self.file(id));
+    /// Nobody waits for it any more. Its FFmpeg has ended with its work.
+    fn cancel(&self, id: &str, number: u64, of: &DeviceId) {
+        self.jobs().retain(|job| job.number != number);
+        self.tell("job_cancelled", id, of, json!({}));
+    }
+
+    fn tell(&self, kind: &'static str, id: &str, of: &DeviceId, mut data: Value) {
+        data["job_url"] = job_url(id).into();
+        self.events.publish(Topic::Job, kind, Some(of), data);
     }
 
     /// The oldest that is over. False when none is.
@@ -217,9 +285,9 @@ impl Inner {
     }
 
     /// Resolves when nobody asks any more.
-    async fn abandoned(&self, id: &str) {
+    async fn abandoned(&self, number: u64) {
         loop {
-            let asked = self.jobs().iter().find(|job| job.id == id).map(|job| job.asked);
+            let asked = self.jobs().iter().find(|job| job.number == number).map(|job| job.asked);
             if asked.is_none_or(|asked| self.clock.mono().since(asked) > LEASE) {
                 return;
             }
@@ -228,7 +296,7 @@ impl Inner {
     }
 
     /// Encodes when its turn has come; returns the bytes of the result.
-    async fn work(self: &Arc<Self>, id: &str, clip: Clip, preset: Preset) -> Result<u64> {
+    async fn work(self: &Arc<Self>, id: &str, number: u64, clip: Clip, preset: Preset) -> Result<u64> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |error| Error::io("keeping an encoded clip", path, error)
@@ -238,13 +306,22 @@ impl Inner {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(failed(&self.folder))?;
         self.sweep();
         let room = self.room()?;
-        self.set(id, Stage::Running { share: 0.0, bytes: 0 });
+        self.set(number, Stage::Running { share: 0.0, bytes: 0 });
+        let of = clip.device.clone();
+        self.tell("job_started", id, &of, json!({"preset": preset.name()}));
         let full = Arc::new(Notify::new());
         let (inner, name, too_large) = (self.clone(), id.to_owned(), full.clone());
         let duration_us = (clip.wish.span.end - clip.movie.start).max(1) as f64 * 100.0 / 9.0;
+        let mut told = self.clock.mono();
         let hear = Box::new(move |progress: crate::capture::Progress| {
             let share = (progress.out_time_us.max(0) as f64 / duration_us).min(0.99);
-            inner.set(&name, Stage::Running { share, bytes: progress.bytes });
+            inner.set(number, Stage::Running { share, bytes: progress.bytes });
+            let now = inner.clock.mono();
+            if now.since(told) >= TELL {
+                told = now;
+                let thousandths = (share * 1000.0).round() / 1000.0;
+                inner.tell("job_progress", &name, &of, json!({"progress": thousandths, "size": progress.bytes}));
+            }
             if !inner.make_room(progress.bytes, room) {
                 too_large.notify_one();
             }
@@ -319,66 +396,4 @@ pub fn stream(clip: Clip, readers: &Readers) -> Input {
     slices.extend(clip.slices().map(|(file, range)| Slice::File(file.clone(), range)));
     slices.insert(0, Slice::Bytes(clip.movie.head.clone()));
     pieces(slices, readers.clone()).boxed()
-}
-
-/// `GET /api/host/clip-jobs/{id}`
-pub(super) async fn job(state: State, id: web::Path<String>) -> Result<HttpResponse> {
-    let known = state.encodes.known(&id)?;
-    reply(&id, known)
-}
-
-/// `GET /api/host/clip-jobs/{id}.mp4`: the result.
-pub(super) async fn result(request: HttpRequest, state: State, id: web::Path<String>) -> Result<HttpResponse> {
-    let (source, stage) = state.encodes.known(&id)?;
-    let Stage::Done { bytes } = stage else { return Err(Error::new(Kind::Unavailable, "it is not finished")) };
-    // In RAM: opening does not wait. Evicted meanwhile is gone.
-    let file = File::open(state.encodes.0.file(&id)).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Error::new(Kind::Gone, "the result was evicted; ask for it again"),
-        _ => Error::io("opening an encoded clip", "hot", error),
-    })?;
-    let content = Content {
-        slices: vec![Slice::File(Arc::new(file), 0..bytes)],
-        content_type: "video/mp4",
-        // The same clip encoded again may have other bytes.
-        etag: None,
-        cache_control: "no-store",
-        location: None,
-        file_name: Some(source.file_name),
-    };
-    Ok(respond(&request, &state.readers, content))
-}
-
-/// 200 when it is done, 202 while it is not, and what went wrong.
-fn reply(id: &str, (source, stage): (Origin, Stage)) -> Result<HttpResponse> {
-    let job_url = format!("/api/host/clip-jobs/{id}");
-    let (state, share, bytes) = match stage {
-        Stage::Failed { kind, message } => return Err(Error::new(kind, message)),
-        Stage::Done { bytes } => {
-            let ratio = source.bytes as f64 / bytes.max(1) as f64;
-            return Ok(super::fresh(
-                HttpResponse::Ok(),
-                json!({
-                    "success": true,
-                    "url": format!("{job_url}.mp4"),
-                    "size": bytes,
-                    "compression_ratio": (ratio * 100.0).round() / 100.0,
-                    "count": source.chunks,
-                    "state": "done",
-                    "progress": 1.0,
-                    "job_url": job_url,
-                }),
-            ));
-        }
-        Stage::Queued => ("queued", 0.0, 0),
-        Stage::Running { share, bytes } => ("running", share, bytes),
-    };
-    let mut reply = HttpResponse::build(StatusCode::ACCEPTED);
-    reply.insert_header((header::LOCATION, job_url.as_str())).insert_header((header::RETRY_AFTER, "1"));
-    let progress = (share * 1000.0_f64).round() / 1000.0;
-    Ok(super::fresh(
-        reply,
-        json!({
-            "success": false, "state": state, "progress": progress, "size": bytes, "count": source.chunks, "job_url": job_url,
-        }),
-    ))
 }

@@ -15,6 +15,7 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::Invalid => StatusCode::BAD_REQUEST,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Gone => StatusCode::GONE,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::Stale | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Full => StatusCode::INSUFFICIENT_STORAGE,
@@ -61,19 +62,13 @@ pub async fn no_such_route(request: HttpRequest) -> HttpResponse {
     refusal(StatusCode::NOT_FOUND, "not_found", &format!("there is nothing at {shown}"))
 }
 
-/// For a route that only reads, asked with another method.
-pub async fn only_reads() -> HttpResponse {
-    method_not_allowed("GET, HEAD", "this address answers GET and HEAD only")
-}
-
-/// For a route that acts, asked with another method.
-pub async fn only_posts() -> HttpResponse {
-    method_not_allowed("POST", "this address answers POST only")
-}
-
-fn method_not_allowed(allowed: &'static str, message: &str) -> HttpResponse {
-    let mut reply = refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
-    reply.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
+/// For a route asked with a method it does not have.
+pub fn method_not_allowed(allowed: &str) -> HttpResponse {
+    let message = format!("this address answers {allowed} only");
+    let mut reply = refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &message);
+    if let Ok(allowed) = header::HeaderValue::from_str(allowed) {
+        reply.headers_mut().insert(header::ALLOW, allowed);
+    }
     reply
 }
 
@@ -96,6 +91,7 @@ mod tests {
         check(Kind::Invalid, 400);
         check(Kind::NotFound, 404);
         check(Kind::Gone, 410);
+        check(Kind::Forbidden, 403);
         check(Kind::Conflict, 409);
         check(Kind::Stale, 503);
         check(Kind::Unavailable, 503);

@@ -38,6 +38,7 @@ pub fn gather(state: &WebState) -> HostFacts {
             min_free_bytes: state.settings.archive.min_free_bytes.0,
         },
         ffmpeg: (state.ffmpeg)(),
+        database: state.registry.verdict(),
         actors: nodes
             .iter()
             .map(|node| ActorFacts { name: node.name.clone(), failed: node.state == NodeState::Failed })

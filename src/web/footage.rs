@@ -9,6 +9,9 @@ use crate::{
     storage::{ChunkEntry, layout::ChunkKey},
 };
 
+/// Tables read at the same time for one request: half of the reader threads.
+pub(super) const READS: usize = 4;
+
 impl WebState {
     /// The table of what `chunk` publishes: at once when it is at hand, else from a reader thread.
     pub(super) async fn table(&self, device: &WebDevice, chunk: &Arc<ChunkEntry>) -> Result<Arc<FragmentTable>> {

@@ -9,7 +9,7 @@ use super::{
     State, WebDevice, WebState,
     checks::{Check, healthy, judge},
     chunks::address,
-    facts, fresh,
+    facts, fresh, latest,
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -74,6 +74,7 @@ pub fn state_body(state: &WebState) -> Value {
     body.insert(
         "host".into(),
         json!({
+            "name": state.settings.server.host_name(),
             "version": env!("CARGO_PKG_VERSION"),
             "time": state.clock.wall().rfc3339(),
             "ready": state.ready.load(Ordering::Relaxed),
@@ -92,6 +93,8 @@ pub fn state_body(state: &WebState) -> Value {
     );
     body.insert("load".into(), json!(**state.load.load()));
     body.insert("cleaner".into(), json!(*cleaner));
+    body.insert("registry".into(), json!(state.registry.status()));
+    body.insert("webhooks".into(), (state.webhooks)());
     body.insert("actors".into(), json!(*state.board.snapshot()));
     let devices: Vec<Value> = state.devices.load().iter().map(|device| device_body(state, device)).collect();
     body.insert("devices".into(), devices.into());
@@ -121,7 +124,7 @@ fn device_body(state: &WebState, device: &WebDevice) -> Value {
         "hot": device.hot.status(),
         "chunks": {
             "count": chunks.len(),
-            "bytes": chunks.iter().map(|chunk| chunk.bytes).sum::<u64>(),
+            "bytes": chunks.bytes(),
             "oldest": chunks.first().map(|chunk| chunk.start.rfc3339()),
             "newest": chunks.last().map(|chunk| chunk.end.rfc3339()),
         },
@@ -131,6 +134,7 @@ fn device_body(state: &WebState, device: &WebDevice) -> Value {
             "end": chunk.end.rfc3339(),
             "bytes": chunk.bytes,
         })),
+        "analysis": latest::analysis(state, device),
         "segments_total": device.metrics.segments.get(),
         "segment_faults": device.metrics.segment_faults.get(),
         "frames_total": device.metrics.frames.get(),

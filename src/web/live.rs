@@ -84,13 +84,13 @@ impl HotCache {
         Self { bytes_max, kept: Mutex::default() }
     }
 
-    /// The whole segment. What hot has let go is not found, even when its bytes are still here: the playlist, the
-    /// files and this must agree.
+    /// The whole segment. What hot has let go is not found, even when its bytes are still here: the playlist and this
+    /// must agree.
     fn get(&self, device: &WebDevice, key: SegmentKey) -> Result<Bytes> {
-        let mut file = device.hot.open(HotKind::Segment, key)?;
-        if let Some(bytes) = self.find(&device.id, key) {
+        if let Some(bytes) = self.find(&device.id, key).filter(|_| device.hot.holds_segment(key)) {
             return Ok(bytes);
         }
+        let mut file = device.hot.open(HotKind::Segment, key)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| Error::io("reading a segment", "hot", error))?;
         let bytes = Bytes::from(bytes);

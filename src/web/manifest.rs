@@ -81,7 +81,7 @@ fn entry(device: &DeviceId, chunk: &ChunkEntry) -> Option<Entry> {
         end: chunk.end.rfc3339(),
         url: address(device, chunk.key),
         bytes: chunk.bytes,
-        codecs: chunk.codecs.clone(),
+        codecs: chunk.codecs.to_string(),
         gaps: chunk.gaps,
     })
 }
@@ -109,6 +109,7 @@ mod tests {
                 bytes: 1234,
                 codecs: "avc1.64001f".into(),
                 gaps: 1,
+                holes: None,
                 sealed,
             })
         };

@@ -37,11 +37,10 @@ fn render(document: &Value, [style, icon]: &[Option<String>; 2]) -> String {
     for tag in document["tags"].as_array().into_iter().flatten() {
         put(&mut out, format_args!("<h2>{}</h2>", text(&tag["description"])));
         for (path, item) in members(&document["paths"]) {
-            let (method, operation) = match item.get("post") {
-                Some(operation) => ("POST", operation),
-                None => ("GET", &item["get"]),
-            };
-            if operation["tags"][0] == tag["name"] {
+            // What HEAD does follows from GET.
+            let of_item = members(item).filter(|(method, _)| !["head", "parameters"].contains(method));
+            for (method, operation) in of_item.filter(|(_, operation)| operation["tags"][0] == tag["name"]) {
+                let method = method.to_uppercase();
                 put(&mut out, format_args!("<details><summary><code>{method} {}</code>", escape(path)));
                 put(&mut out, format_args!(" {}</summary>", text(&operation["summary"])));
                 route(&mut out, item, operation);
@@ -53,7 +52,9 @@ fn render(document: &Value, [style, icon]: &[Option<String>; 2]) -> String {
 }
 
 fn route(out: &mut String, item: &Value, operation: &Value) {
-    let parameters = item["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let all = [item, operation].into_iter().filter_map(|it| it["parameters"].as_array()).flatten();
+    // Conditions on bytes are said once, in the text.
+    let parameters: Vec<_> = all.filter(|it| it["name"].is_string()).collect();
     if !parameters.is_empty() {
         *out += "<table><tr><th>parameter<th>in<th>form<th></tr>";
         for it in parameters {
@@ -146,8 +147,9 @@ mod tests {
     fn the_page_names_every_route_and_carries_nothing_inline() {
         let page = render(&DOCUMENT, &["/assets/index.css", "/assets/icon.svg"].map(|it| Some(it.to_owned())));
         for entry in ROUTES {
-            let method = if entry.posts { "POST" } else { "GET" };
-            assert!(page.contains(&format!("<code>{method} {}</code>", entry.path)), "{}", entry.path);
+            for (verb, _) in entry.operations() {
+                assert!(page.contains(&format!("<code>{} {}</code>", verb.name(), entry.path)), "{}", entry.path);
+            }
         }
         for forbidden in ["<style", "style=", "<script", "http://", "https://"] {
             assert!(!page.contains(forbidden), "{forbidden}");

@@ -13,16 +13,18 @@ use actix_web::{
     web,
 };
 use arc_swap::ArcSwap;
-use futures_util::future::LocalBoxFuture;
 use serde_json::{Map, Value};
 
 use crate::{
+    archive::Siblings,
     clock::{Clock, Utc90k},
     config::{Camera, Settings},
     error::{Error, Kind, Result},
+    frames::Latest,
     ids::DeviceId,
     keep::cleaner::CleanerStatus,
-    playback::{ClipCache, TableCache},
+    playback::{ClipCache, Fronts, PreviewCache, TableCache},
+    registry::Registry,
     storage::{DeviceIndex, HotDevice, Volume},
     supervisor::{Load, StateBoard},
     telemetry::{DeviceMetrics, Metrics, RequestLabel},
@@ -31,30 +33,43 @@ use crate::{
 pub mod archive;
 pub mod checks;
 mod chunks;
+mod clip_jobs;
 mod clips;
 mod commands;
 pub mod control;
 pub mod encodes;
 mod error;
+pub mod events;
 pub mod facts;
 mod footage;
+mod heatmap;
 mod host;
 mod hours;
+mod incidents;
+mod latest;
 mod live;
+mod maintenance;
 mod manifest;
 mod manual;
+mod metadata;
+mod mosaics;
 mod openapi;
 mod playlists;
 mod quiet;
 mod range;
 pub mod reader;
 mod restart;
+mod route;
 mod routes;
 mod server;
 mod shape;
 mod shapes;
+mod site;
 mod slices;
 mod stills;
+mod strips;
+pub mod tail;
+mod thumbnails;
 mod time;
 mod timeline;
 mod ui;
@@ -64,8 +79,10 @@ mod tests;
 
 pub use clips::{Form, address};
 pub use commands::handler;
+pub use heatmap::Heatmap;
 pub use live::HotCache;
-use routes::{ROUTES, routes};
+use route::routes;
+use routes::ROUTES;
 pub use server::{bind, serve};
 pub use stills::Stills;
 pub use time::moment;
@@ -86,12 +103,19 @@ pub struct WebState {
     pub load: Arc<ArcSwap<Load>>,
     /// Called on an HTTP worker: a snapshot only.
     pub cleaner: Arc<dyn Fn() -> Arc<CleanerStatus> + Send + Sync>,
+    pub registry: Arc<Registry>,
+    /// How each webhook does. Called on an HTTP worker: a snapshot only.
+    pub webhooks: Arc<dyn Fn() -> Value + Send + Sync>,
     pub readers: reader::Readers,
     pub hot_cache: HotCache,
     pub tables: TableCache,
     pub clips: ClipCache,
+    pub fronts: Fronts,
     pub stills: Stills,
+    pub previews: PreviewCache,
+    pub heatmap: Heatmap,
     pub encodes: encodes::Encodes,
+    pub feed: events::Feed,
 }
 
 /// One device as readers see it.
@@ -100,11 +124,13 @@ pub struct WebDevice {
     pub camera: Arc<Camera>,
     pub hot: Arc<HotDevice>,
     pub index: Arc<DeviceIndex>,
+    pub siblings: Arc<Siblings>,
     pub metrics: DeviceMetrics,
+    /// What was seen last.
+    pub latest: Arc<Latest>,
     /// Called on an HTTP worker: a snapshot only.
     pub status: Arc<dyn Fn() -> DeviceStatus + Send + Sync>,
-    /// Puts what waits in hot on the disk now; resolves when it is durable.
-    pub commit: Arc<dyn Fn() -> LocalBoxFuture<'static, Result<()>> + Send + Sync>,
+    pub tail: tail::Tail,
 }
 
 /// How a device does, in the words of the contract.

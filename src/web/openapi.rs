@@ -10,7 +10,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
-    routes::{Entry, ROUTES},
+    route::{Entry, Verb},
+    routes::ROUTES,
     shape::Shape,
     shapes,
 };
@@ -32,6 +33,8 @@ pub struct Doc {
 /// What comes with 200.
 #[derive(Clone, Copy, Debug)]
 pub enum Reply {
+    /// 204 in its stead.
+    Nothing,
     Json(&'static Shape),
     /// Made for each request, or with an ETag of its own.
     Text(&'static str),
@@ -71,6 +74,7 @@ impl Doc {
 
     fn content(&self) -> Value {
         match self.reply {
+            Reply::Nothing => json!({}),
             Reply::Json(shape) => json!({"application/json": {"schema": shape.schema()}}),
             Reply::Text(kind) => json!({kind: {}}),
             Reply::Bytes(kinds) => {
@@ -102,13 +106,22 @@ impl Doc {
 const PATH_PARTS: &[(&str, Shape, &str)] = &[
     ("{device}", Shape::Like(r"^[A-Za-z0-9][A-Za-z0-9_-]*$"), "the id of a camera"),
     ("{hour}", Shape::Between(0, 23), "UTC; the latest hour of that number that has begun, or that of `date`"),
+    ("{minute}", Shape::Like(r"^([01][0-9]|2[0-3])[0-5][0-9]$"), "UTC; the latest of that name, or that of `date`"),
     ("segment_{key}", Shape::Like(r"^[0-9]+_[0-9]{9,}$"), "run and number, as the playlist names it"),
     ("chunks/{key}", Shape::Like(r"^-?[0-9]+-[0-9]+$"), "start in milliseconds since 1970, and generation"),
     ("archive_hour_{again}", Shape::Between(0, 23), "the hour once more"),
     ("audio_10s_{piece}", Shape::Like(r"^[0-3][0-9]{2}$"), "`000` to `359`"),
     ("chunk_10min_{index}", Shape::Like(r"^[0-9]+(-[0-9]+)?$"), "place within the hour; `-2` and up for newcomers"),
+    ("/{still}", Shape::Like(r"^[0-9]+$"), "milliseconds since 1970"),
     ("clip-jobs/{id}", Shape::Text, "as the clip's reply names it"),
     ("assets/{name}", Shape::Text, "as the page names it"),
+    ("incidents/{id}", Shape::Text, "as the list names it"),
+    ("evidence/{date}", Shape::Date, "the UTC day on which the incident began"),
+    (
+        "/{name}.jpg",
+        Shape::Like(r"^[0-9]+-[a-z_]+-(first|worst|last)$"),
+        "start in milliseconds since 1970, kind, moment",
+    ),
 ];
 
 /// `GET /api/openapi.json`
@@ -156,33 +169,35 @@ fn tag(path: &str) -> &'static str {
 }
 
 fn path_item(entry: &Entry) -> Value {
-    let (path, doc) = (entry.path, &entry.doc);
+    let path = entry.path;
     let parts = PATH_PARTS.iter().filter(|(part, ..)| path.contains(part)).map(|(part, shape, about)| {
-        let name = part.split_once('{').map_or(*part, |(_, name)| name.trim_end_matches('}'));
+        let name = part.split_once('{').map_or(*part, |(_, rest)| rest.split('}').next().unwrap_or(rest));
         json!({"name": name, "in": "path", "required": true, "description": about, "schema": shape.schema()})
     });
-    let query = doc.query.iter().map(|param| {
-        json!({"name": param.name, "in": "query", "required": param.needed, "description": param.about,
-               "schema": param.shape.schema()})
-    });
-    let parameters: Vec<_> = parts.chain(query).collect();
-    match entry.posts {
-        true => json!({"parameters": parameters, "post": operation("post", path, doc)}),
-        false => {
-            let (get, head) = (operation("get", path, doc), operation("head", path, doc));
-            json!({"parameters": parameters, "get": get, "head": head})
+    let mut item = json!({"parameters": parts.collect::<Vec<_>>()});
+    for (verb, doc) in entry.operations() {
+        let method = verb.name().to_lowercase();
+        item[&method] = operation(&method, path, doc);
+        if verb == Verb::Get {
+            item["head"] = operation("head", path, doc);
         }
     }
+    item
+}
+
+fn operation_id(method: &str, path: &str) -> String {
+    let words: Vec<_> = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    format!("{method}_{}", if words.is_empty() { "page".into() } else { words.join("_") })
 }
 
 fn operation(method: &str, path: &str, doc: &Doc) -> Value {
-    let words: Vec<_> = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let is_head = method == "head";
     let mut replies: Map<_, _> =
         doc.statuses(path).into_iter().map(|status| (status.to_string(), reply(status, doc, is_head))).collect();
-    replies.insert("200".into(), reply(200, doc, is_head));
+    let done = if matches!(doc.reply, Reply::Nothing) { 204 } else { 200 };
+    replies.insert(done.to_string(), reply(done, doc, is_head));
     let mut operation = json!({
-        "operationId": format!("{method}_{}", if words.is_empty() { "page".into() } else { words.join("_") }),
+        "operationId": operation_id(method, path),
         "summary": doc.about,
         "tags": [tag(path)],
         "responses": replies,
@@ -191,11 +206,18 @@ fn operation(method: &str, path: &str, doc: &Doc) -> Value {
         operation["requestBody"] =
             json!({"required": true, "content": {"application/json": {"schema": body.schema()}}});
     }
+    let query = doc.query.iter().map(|param| {
+        json!({"name": param.name, "in": "query", "required": param.needed, "description": param.about,
+               "schema": param.shape.schema()})
+    });
+    let mut parameters: Vec<_> = query.collect();
     if matches!(doc.reply, Reply::Bytes(_)) && !is_head {
         let all = conditions();
         let names = all.as_object().into_iter().flatten().map(|(name, _)| name);
-        operation["parameters"] =
-            names.map(|name| json!({"$ref": format!("#/components/parameters/{name}")})).collect();
+        parameters.extend(names.map(|name| json!({"$ref": format!("#/components/parameters/{name}")})));
+    }
+    if !parameters.is_empty() {
+        operation["parameters"] = parameters.into();
     }
     operation
 }
@@ -206,7 +228,7 @@ fn reply(status: u16, doc: &Doc, is_head: bool) -> Value {
     let content = match status {
         200 | 206 => doc.content(),
         status if doc.also == Some(status) => doc.content(),
-        304 => return reply,
+        204 | 304 => return reply,
         307 => {
             let location = "the same with its end told";
             reply["headers"] = json!({"Location": {"description": location, "schema": Shape::Link.schema()}});
@@ -243,16 +265,19 @@ mod tests {
         for entry in ROUTES {
             let item = &DOCUMENT["paths"][entry.path];
             let described: Vec<_> = item["parameters"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
-            let unique: HashSet<_> = described.iter().collect();
-            assert_eq!(unique.len(), described.len(), "{}: {described:?}", entry.path);
             let parts = entry.path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());
             let parts: HashSet<_> = parts.collect();
-            let query = entry.doc.query.iter().map(|param| param.name);
-            assert_eq!(described.len(), parts.len() + query.count(), "{}: {described:?}", entry.path);
+            assert_eq!(described.len(), parts.len(), "{}: {described:?}", entry.path);
             assert!(parts.iter().all(|part| described.contains(&&json!(part))), "{}: {described:?}", entry.path);
-            for method in ["get", "head", "post"].iter().filter_map(|method| item.get(method)) {
+            for (verb, doc) in entry.operations() {
+                let method = &item[verb.name().to_lowercase()];
                 assert!(names.insert(method["operationId"].as_str().unwrap()), "{method}");
+                let query = method["parameters"].as_array().into_iter().flatten().filter(|it| it["in"] == "query");
+                let unique: HashSet<_> = query.map(|it| &it["name"]).collect();
+                assert_eq!(unique.len(), doc.query.len(), "{}: {unique:?}", entry.path);
+                assert!(parts.iter().all(|part| !unique.contains(&json!(part))), "{}", entry.path);
             }
+            assert_eq!(item.get("head").is_some(), item.get("get").is_some(), "{}", entry.path);
         }
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     State, WebDevice, WebState,
     chunks::address,
+    footage::READS,
     fresh,
     hours::{Hour, OfDay},
     slices::{Content, Slice, respond},
@@ -27,8 +28,6 @@ const SPAN_MAX_90K: i64 = 48 * 3600 * TICKS_PER_SECOND;
 const SPAN_90K: i64 = 3600 * TICKS_PER_SECOND;
 /// From then on no segment of that time can still be on its way into hot.
 const ARRIVAL_90K: i64 = 10 * TICKS_PER_SECOND;
-/// Tables read at the same time for one list: half of the reader threads.
-const READS: usize = 4;
 
 /// `GET /host/stream/{device}/segments/{hour}/archive.m3u8?date=YYYY-MM-DD`
 pub async fn hour(
@@ -40,7 +39,7 @@ pub async fn hour(
     let (device, hour) = path.into_inner();
     let device = state.device(&device)?;
     let hour = Hour::parse(&hour, &day, state.clock.wall())?;
-    serve(&request, &state, &device, hour.from, hour.to, None).await
+    serve(&request, &state, &device, Wish { from: hour.from, to: hour.to, start_at: None, slides: false }).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,7 +69,8 @@ pub async fn span(
     if to - from > SPAN_MAX_90K {
         return Err(Error::new(Kind::Invalid, "at most 48 hours in one playlist").at("end"));
     }
-    serve(&request, &state, &device, from, to, Some(from)).await
+    let slides = start.is_none() && end.is_none();
+    serve(&request, &state, &device, Wish { from, to, start_at: Some(from), slides }).await
 }
 
 #[derive(Serialize)]
@@ -84,7 +84,8 @@ pub async fn segments(state: State, path: web::Path<(String, String)>, day: web:
     let (device, hour) = path.into_inner();
     let device = state.device(&device)?;
     let hour = Hour::parse(&hour, &day, state.clock.wall())?;
-    if playback::select(&device.index.snapshot(), hour.from, hour.to).parts.is_empty() {
+    let chunks = device.index.snapshot();
+    if playback::select(chunks.around(hour.from, hour.to), hour.from, hour.to).parts.is_empty() {
         return Err(nothing(&device, hour.from, hour.to));
     }
     let date = day.date.as_ref().map(|date| format!("?date={date}")).unwrap_or_default();
@@ -92,23 +93,34 @@ pub async fn segments(state: State, path: web::Path<(String, String)>, day: web:
     Ok(fresh(HttpResponse::Ok(), HourOfSegments { hour: hour.number, manifest_url }))
 }
 
-async fn serve(
-    request: &HttpRequest,
-    state: &WebState,
-    device: &WebDevice,
+/// What a list is to hold.
+struct Wish {
     from: Utc90k,
     to: Utc90k,
+    /// Where players are to begin.
     start_at: Option<Utc90k>,
-) -> Result<HttpResponse> {
+    /// The address names no moment: at each look the list begins with what was recorded an hour ago.
+    slides: bool,
+}
+
+async fn serve(request: &HttpRequest, state: &WebState, device: &WebDevice, wish: Wish) -> Result<HttpResponse> {
+    let Wish { from, to, start_at, slides } = wish;
     // Before the snapshot: what is committed in between makes the list longer, never closed too early.
     let waits = device.hot.waiting_bytes() > 0;
     let now = state.clock.wall();
     let chunks = device.index.snapshot();
-    let newest_end = chunks.iter().map(|chunk| chunk.end).max();
-    let closed = newest_end.is_some_and(|end| end >= to) || (now - to > ARRIVAL_90K && !waits);
-    let selection = playback::select(&chunks, from, to);
+    let closed = chunks.newest().is_some_and(|newest| newest.end >= to) || (now - to > ARRIVAL_90K && !waits);
+    let mut selection = playback::select(chunks.around(from, to), from, to);
+    if let Some(first) = selection.parts.first().filter(|_| slides) {
+        // Chunk by chunk, so that an entry that was listed once stays what it is for as long as it is listed.
+        let from = first.chunk.start.min(from);
+        selection = playback::select(chunks.around(from, to), from, to);
+    }
     let parts = parts(state, device, &selection).await?;
-    let list = Playlist { parts, closed, from: start_at };
+    let mut list = Playlist { parts, closed, from: start_at, slides, ..Playlist::default() };
+    // One that slides has one name, whenever it is asked for.
+    let (since, until) = if slides { (Utc90k(i64::MIN), Utc90k(i64::MAX)) } else { (from, to) };
+    list.before = state.fronts.before((device.id.clone(), since, until), &list.listed(), !closed);
     if !list.has_entries() {
         return Err(match closed {
             true => nothing(device, from, to),
@@ -143,6 +155,7 @@ async fn parts(state: &WebState, device: &WebDevice, selection: &Selection) -> R
             Err(error) => return Err(error),
         };
         out.push(playback::playlist::Part {
+            key: part.chunk.key,
             address: address(&device.id, part.chunk.key),
             init: table.init.0..table.init.0 + table.init.1,
             pieces: pieces(&table, part),

@@ -3,7 +3,8 @@
 use std::{
     fs::File,
     io::{self, IoSliceMut},
-    sync::{Arc, mpsc},
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
 };
 
@@ -12,11 +13,16 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::sync::oneshot;
 
 /// Bytes read at a time. The HTTP layer copies a piece into its write buffer, so this bounds memory per connection:
-/// 500 slow viewers hold 64 MB at most.
-pub const PIECE_BYTES: usize = 128 << 10;
+/// 500 slow viewers hold 32 MB at most. Both copies of a piece fit the cache of one core; the calls to the kernel that
+/// larger ones would save cost less.
+pub const PIECE_BYTES: usize = 64 << 10;
+
+/// Buffers kept to be filled again; more at a time come from the allocator. A worker has one in its hands at a time,
+/// and each reader thread one more.
+const BUFFERS: usize = 16;
 
 /// Two per core of a small host: cards answer few requests at once, and a stall must not cost many stacks.
-const THREADS: usize = 8;
+pub(super) const THREADS: usize = 8;
 
 /// Jobs that may wait for a thread; beyond it requests are refused, not queued without end.
 const QUEUE: usize = 512;
@@ -27,18 +33,19 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Clone)]
 pub struct Readers {
     queue: mpsc::SyncSender<Job>,
+    buffers: Arc<Buffers>,
 }
 
 impl Readers {
     /// Starts the crew; it ends when the last handle is dropped.
     pub fn start() -> io::Result<Self> {
         let (queue, jobs) = mpsc::sync_channel::<Job>(QUEUE);
-        let jobs = Arc::new(std::sync::Mutex::new(jobs));
+        let jobs = Arc::new(Mutex::new(jobs));
         for i in 0..THREADS {
             let jobs = Arc::clone(&jobs);
             thread::Builder::new().name(format!("read-{i}")).stack_size(256 << 10).spawn(move || {
                 loop {
-                    let job = jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
+                    let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     match job {
                         // A panic in one read must not shrink the crew; its asker sees the dropped channel.
                         Ok(job) => drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job))),
@@ -47,7 +54,7 @@ impl Readers {
                 }
             })?;
         }
-        Ok(Self { queue })
+        Ok(Self { queue, buffers: Arc::default() })
     }
 
     /// Runs blocking `work` on a thread of the crew.
@@ -68,19 +75,64 @@ impl Readers {
     /// The page cache is tried first, in place; only what would wait for the disk goes to a thread.
     pub async fn read(&self, file: &Arc<File>, offset: u64, len: u64) -> io::Result<Bytes> {
         let want = len.min(PIECE_BYTES as u64) as usize;
-        let mut piece = vec![0; want];
-        let had = read_cached(file, &mut piece, offset);
-        if had == want {
-            return Ok(piece.into());
+        let mut piece = Buffers::take(&self.buffers);
+        piece.len = read_cached(file, piece.room(0..want), offset);
+        if piece.len == want {
+            return Ok(Bytes::from_owner(piece));
         }
         let file = Arc::clone(file);
         self.run(move || {
-            let rest = piece.get_mut(had..).unwrap_or_default();
-            let more = read_fully(&file, rest, offset + had as u64)?;
-            piece.truncate(had + more);
-            Ok(piece.into())
+            let had = piece.len;
+            piece.len += read_fully(&file, piece.room(had..want), offset + had as u64)?;
+            Ok(Bytes::from_owner(piece))
         })
         .await?
+    }
+}
+
+/// Buffers that were sent. A new one of this size costs as much as filling it: it is zeroed, and often asked of the
+/// kernel.
+#[derive(Default)]
+struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    fn take(this: &Arc<Self>) -> Piece {
+        let kept = this.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Piece { bytes: kept.unwrap_or_else(|| vec![0; PIECE_BYTES]), len: 0, home: Arc::clone(this) }
+    }
+
+    /// When full, the buffer goes.
+    fn give(&self, bytes: Vec<u8>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < BUFFERS {
+            kept.push(bytes);
+        }
+    }
+}
+
+/// A buffer that returns to its home once what was read into it is sent.
+struct Piece {
+    bytes: Vec<u8>,
+    /// Bytes read; behind them lies what was read before.
+    len: usize,
+    home: Arc<Buffers>,
+}
+
+impl Piece {
+    fn room(&mut self, range: Range<usize>) -> &mut [u8] {
+        self.bytes.get_mut(range).unwrap_or_default()
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.home.give(std::mem::take(&mut self.bytes));
     }
 }
 
@@ -138,6 +190,18 @@ mod tests {
         assert_eq!(read(7, 5).await, &bytes[7..12]);
         assert_eq!(read(PIECE_BYTES as u64, u64::MAX).await, &bytes[PIECE_BYTES..]);
         assert_eq!(read(1 << 40, 10).await, Bytes::new());
+    }
+
+    /// What lies behind the bytes read is another reader's.
+    #[actix_web::test]
+    async fn a_buffer_used_again_shows_nothing_of_before() {
+        let (file, readers) = (file_of(&[7; PIECE_BYTES]), Readers::start().unwrap());
+        drop(readers.read(&file, 0, u64::MAX).await.unwrap());
+        let short = file_of(&[1, 2, 3]);
+        assert_eq!(readers.read(&short, 0, u64::MAX).await.unwrap(), [1, 2, 3].as_slice());
+        let held: Vec<_> = (0..2 * BUFFERS).map(|_| Buffers::take(&readers.buffers)).collect();
+        drop(held);
+        assert_eq!(readers.buffers.0.lock().unwrap().len(), BUFFERS);
     }
 
     #[actix_web::test]

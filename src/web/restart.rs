@@ -6,13 +6,15 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{State, WebDevice, fresh};
+use super::{State, WebDevice, WebState, fresh};
 use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
     ids::DeviceId,
+    playback::clip::settled_until,
 };
 
+const TICKS_PER_MS: i64 = TICKS_PER_SECOND / 1000;
 const SECONDS_MAX: f64 = 60.0;
 /// Footage on the disk that is no older than this is new enough: whoever asks in a loop causes one commit in so long.
 const FRESH_90K: i64 = 3 * TICKS_PER_SECOND;
@@ -35,22 +37,27 @@ pub async fn create(state: State, device: web::Path<String>, body: web::Json<Val
     Ok(fresh(HttpResponse::Ok(), made(&device.id, end + -ticks, end)))
 }
 
-/// The end of the footage, after what waits in hot was put on the disk.
-pub(super) async fn newest(state: &State, device: &WebDevice) -> Result<Utc90k> {
-    let on_disk = || device.index.snapshot().iter().map(|chunk| chunk.end).max();
-    let is_old = on_disk().is_none_or(|end| state.clock.wall() - end > FRESH_90K);
-    if is_old && device.hot.waiting_bytes() > 0 && (device.commit)().await.is_err() {
+/// The end of the footage, after what waits in hot was put on the disk: picture and sound have both reached it.
+pub(super) async fn newest(state: &WebState, device: &WebDevice) -> Result<Utc90k> {
+    let on_disk = || device.index.snapshot().newest().cloned();
+    let end = || on_disk().map(|chunk| chunk.end);
+    let before = end();
+    let is_new = || end().is_some_and(|end| state.clock.wall() - end <= FRESH_90K);
+    let is_there = || is_new() || end() > before;
+    if !is_new() && device.hot.waiting_bytes() > 0 && device.tail.bring(is_there).await.is_err() {
         // The disk does not take it now. The newest waits in hot, and the address will be good when it is taken.
         let arrived = device.hot.waiting().last().map(|segment| segment.arrived);
         return Ok(arrived.unwrap_or_else(|| state.clock.wall()));
     }
-    on_disk().ok_or_else(|| Error::new(Kind::NotFound, format!("{} has no footage yet", device.id)))
+    let chunk = on_disk().ok_or_else(|| Error::new(Kind::NotFound, format!("{} has no footage yet", device.id)))?;
+    Ok(settled_until(state.table(device, &chunk).await?.as_ref()))
 }
 
 fn made(device: &DeviceId, start: Utc90k, end: Utc90k) -> Made {
     /// With the moment it makes a name that no other call has had, over restarts too.
     static CALLS: AtomicU64 = AtomicU64::new(0);
-    let (start, end) = (start.rfc3339(), end.rfc3339());
+    // Down to the millisecond that the address tells: rounded up, it would be beyond what there is.
+    let [start, end] = [start, end].map(|at| Utc90k(at.0 - at.0.rem_euclid(TICKS_PER_MS)).rfc3339());
     Made {
         success: true,
         video_url: format!("/api/host/clip/{device}.mp4?start={start}&end={end}"),

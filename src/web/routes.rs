@@ -1,40 +1,26 @@
 //! The one route table. A route cannot be in it without its description, of which `/api/openapi.json` is made.
 
-use actix_web::{Route, guard, middleware::Compress, web};
+use actix_web::{Route, web};
 
 use super::{
-    chunks, clips, encodes, error, host, live, manifest, manual,
+    chunks, clip_jobs, clips, events, heatmap, host, incidents, latest, live, maintenance, manifest, manual, metadata,
+    mosaics,
     openapi::{self, Doc, Param, Reply::*},
     playlists, restart,
+    route::{Also, Entry, Verb, action, entry, read},
     shape::Shape,
-    shapes, stills, timeline, ui,
+    shapes, stills, strips, thumbnails, timeline, ui,
 };
-use crate::error::{Error, Kind};
-
-/// One address.
-pub struct Entry {
-    pub path: &'static str,
-    handler: fn() -> Route,
-    pub doc: Doc,
-    /// POST alone; else GET and HEAD.
-    pub posts: bool,
-    /// Only what does not change is worth the CPU.
-    compress: bool,
-}
-
-/// Answers GET and HEAD.
-const fn entry(path: &'static str, handler: fn() -> Route, doc: Doc) -> Entry {
-    Entry { path, handler, doc, posts: false, compress: false }
-}
-
-/// Answers POST.
-const fn action(path: &'static str, handler: fn() -> Route, doc: Doc) -> Entry {
-    Entry { posts: true, ..entry(path, handler, doc) }
+/// Stills side by side, of a minute.
+const fn mosaic(path: &'static str, handler: fn() -> Route, about: &'static str) -> Entry {
+    entry(path, handler, Doc::new(about, Bytes(&["image/jpeg"])).others(&[500, 503]).query(&[DATE]))
 }
 
 const HLS: &str = "application/vnd.apple.mpegurl";
 /// What may also come of looking into the archive: a chunk that went meanwhile, a disk that fails or is too busy.
 const ARCHIVE: &[u16] = &[404, 410, 500, 503];
+/// A list leaves out a chunk that went, and pictures that went with it are not found.
+const LISTED: &[u16] = &[404, 500, 503];
 /// The same for what is made of footage up to an end, which is told in the address.
 const MADE: &[u16] = &[307, 404, 410, 413, 500, 503];
 
@@ -45,10 +31,29 @@ const fn param(name: &'static str, shape: Shape, about: &'static str) -> Param {
     Param { name, shape, about, needed: false }
 }
 
+/// Of what asks the database.
+const ASKED: &[u16] = &[503];
+/// Of what changes it: refused for other sites, and what a full or broken disk says.
+const CHANGED: &[u16] = &[403, 500, 503, 507];
+const YES_OR_NO: Shape = Shape::Word(&["0", "1", "false", "true"]);
+const WHICH_INCIDENTS: &[Param] = &[
+    param("device", Shape::Text, "of that device alone, whether or not it is still configured"),
+    param("kind", Shape::Word(&["blackscreen", "freeze", "silence", "signal_lost"]), "of that kind alone"),
+    param("open", YES_OR_NO, "`1`: those that last; `0`: those that are over"),
+    param("from", Shape::Moment, "some part of it lies after this"),
+    param("to", Shape::Moment, "it began before this"),
+    param("acknowledged", YES_OR_NO, "those that somebody has seen, or not"),
+    param("discarded", YES_OR_NO, "those that somebody said are none, or not"),
+    param("limit", Shape::Between(1, 1000), "on one page; 100 without it"),
+    param("after", Shape::Like(r"^-?[0-9]+\.[A-Za-z0-9_-]+$"), "the page that follows: `next` of the page before"),
+];
+
 const DATE: Param = param("date", Shape::Date, "that UTC day, instead of the latest");
 const START: Param = param("start", Shape::Moment, "RFC 3339 or seconds since 1970");
 const END: Param = param("end", Shape::Moment, "likewise; up to now without it");
 const DURATION: Param = param("duration", Shape::Amount, "seconds; more than 0, stands for one end of the span");
+
+const STEP: Param = param("step", Shape::Between(1, 3600), "seconds: the worst of each step instead of every frame");
 
 /// Every route there is. The path is also the label in `/metrics`.
 pub const ROUTES: &[Entry] = &[
@@ -106,6 +111,15 @@ pub const ROUTES: &[Entry] = &[
         Doc::new("One line per check; 503 when any fails", Json(&shapes::HEALTH)).also(503),
     ),
     entry(
+        "/api/events",
+        || read().to(events::listen),
+        Doc::new("What happens, as server-sent events", Text("text/event-stream")).others(&[503]).query(&[
+            param("topics", Shape::Text, "some of `device`, `incident`, `commit`, `lost`, `job`, with commas between"),
+            param("device", Shape::Text, "of that device only"),
+            param("after", Shape::Count, "first what came after the event of that id; a browser's `Last-Event-ID`"),
+        ]),
+    ),
+    entry(
         "/api/host/screenshot/{device}",
         || read().to(stills::screenshot),
         Doc::new("The newest picture, or that of any past moment", Bytes(&["image/jpeg"])).others(ARCHIVE).query(&[
@@ -150,19 +164,28 @@ pub const ROUTES: &[Entry] = &[
     ),
     entry(
         "/api/host/clip-jobs/{id}.mp4",
-        || read().to(encodes::result),
+        || read().to(clip_jobs::result),
         Doc::new("What a clip encoded anew came to", Bytes(&["video/mp4"])).others(&[404, 410, 500, 503, 507]),
     ),
-    entry(
-        "/api/host/clip-jobs/{id}",
-        || read().to(encodes::job),
-        Doc::new("How far the encoding of a clip is", Json(&shapes::JOB)).also(202).others(&[404, 410, 500, 503, 507]),
-    ),
+    Entry {
+        more: &[Also {
+            verb: Verb::Delete,
+            handler: || web::delete().to(clip_jobs::cancel),
+            doc: Doc::new("Takes the job back, or its result", Nothing).others(&[403, 404]),
+        }],
+        ..entry(
+            "/api/host/clip-jobs/{id}",
+            || read().to(clip_jobs::job),
+            Doc::new("How far the encoding of a clip is", Json(&shapes::JOB))
+                .also(202)
+                .others(&[404, 410, 500, 503, 507]),
+        )
+    },
     entry(
         "/api/host/playlist/{device}.m3u8",
         || read().to(playlists::span),
         Doc::new("HLS of any span; without `start` the last hour, without `end` it grows", Bytes(&[HLS]))
-            .others(ARCHIVE)
+            .others(LISTED)
             .query(&[START, END, DURATION]),
     ),
     entry(
@@ -175,6 +198,124 @@ pub const ROUTES: &[Entry] = &[
                 param("to", END.shape, END.about),
                 DURATION,
                 param("resolution", Shape::Amount, "seconds; shorter gaps are left out"),
+            ]),
+    ),
+    Entry {
+        more: &[Also {
+            verb: Verb::Patch,
+            handler: || web::patch().to(incidents::edit_many),
+            doc: Doc::new("What somebody says of many", Json(&shapes::INCIDENTS_EDITED))
+                .takes(&shapes::INCIDENTS_EDIT)
+                .others(CHANGED),
+        }],
+        ..entry(
+            "/api/host/incidents",
+            || read().to(incidents::list),
+            Doc::new("Black, frozen, silent or gone: newest first", Json(&shapes::INCIDENTS))
+                .others(ASKED)
+                .query(WHICH_INCIDENTS),
+        )
+    },
+    Entry {
+        more: &[Also {
+            verb: Verb::Patch,
+            handler: || web::patch().to(incidents::edit),
+            doc: Doc::new("What somebody says of it", Json(&shapes::INCIDENT))
+                .takes(&shapes::INCIDENT_EDIT)
+                .others(&[403, 404, 500, 503, 507]),
+        }],
+        ..entry(
+            "/api/host/incidents/{id}",
+            || read().to(incidents::one),
+            Doc::new("One of them", Json(&shapes::INCIDENT)).others(&[404, 503]),
+        )
+    },
+    entry(
+        "/api/host/incidents.csv",
+        || read().to(incidents::table),
+        Doc::new("The same as a table, all pages in one; `limit` is the most rows", Text("text/csv; charset=utf-8"))
+            .others(ASKED)
+            .query(WHICH_INCIDENTS),
+    ),
+    Entry {
+        more: &[
+            Also {
+                verb: Verb::Put,
+                handler: || web::put().to(maintenance::begin),
+                doc: Doc::new(
+                    "Somebody works on it: its incidents are not told until then",
+                    Json(&shapes::MAINTENANCE),
+                )
+                .takes(&shapes::MAINTENANCE_ASKED)
+                .others(CHANGED),
+            },
+            Also {
+                verb: Verb::Delete,
+                handler: || web::delete().to(maintenance::end),
+                doc: Doc::new("It is done", Json(&shapes::MAINTENANCE)).others(CHANGED),
+            },
+        ],
+        ..entry(
+            "/api/host/maintenance/{device}",
+            || read().to(maintenance::show),
+            Doc::new("Whether somebody works on it", Json(&shapes::MAINTENANCE)).others(ASKED),
+        )
+    },
+    entry(
+        "/host/stream/{device}/evidence/{date}/{name}.jpg",
+        || read().to(incidents::evidence),
+        Doc::new("A picture that proves an incident", Bytes(&["image/jpeg"])).others(LISTED),
+    ),
+    entry(
+        "/api/host/thumbnails/{device}/{hour}",
+        || read().to(thumbnails::hour),
+        Doc::new("The preview stills of the hour", Json(&shapes::STILLS)).others(&[500, 503]).query(&[DATE]),
+    ),
+    entry(
+        "/api/host/preview/{device}",
+        || read().to(thumbnails::nearest),
+        Doc::new("The preview still of a moment, or the last before it", Bytes(&["image/jpeg"]))
+            .others(LISTED)
+            .query(&[param("at", Shape::Moment, "that moment; now without it")]),
+    ),
+    entry(
+        "/api/host/heatmap",
+        || read().to(strips::strip),
+        Doc::new(
+            "The worst of every minute and device, a letter each; the last day unless told",
+            Json(&shapes::STRIPS),
+        )
+        .others(ASKED)
+        .query(&[
+            param("from", START.shape, START.about),
+            param("to", END.shape, END.about),
+            DURATION,
+            param("step", Shape::Between(60, 86_400), "seconds of a column; without it, at most 1441 columns"),
+        ]),
+    ),
+    entry(
+        "/api/host/heatmap/{minute}.json",
+        || read().to(heatmap::minute),
+        Doc::new("How all devices did in that minute", Json(&shapes::HEATMAP)).others(ASKED).query(&[DATE]),
+    ),
+    // Before the one of all, whose pattern they match.
+    mosaic("/api/host/heatmap/{minute}_ok.jpg", || read().to(mosaics::ok), "Stills of those that were well"),
+    mosaic("/api/host/heatmap/{minute}_ko.jpg", || read().to(mosaics::ko), "Stills of those with an incident"),
+    mosaic("/api/host/heatmap/{minute}.jpg", || read().to(mosaics::all), "Stills of all devices in that minute"),
+    entry(
+        "/api/host/metadata/{device}",
+        || read().to(metadata::search),
+        Doc::new("What was seen and heard, frame by frame; the last hour unless told", Json(&shapes::FRAMES))
+            .others(&[500, 503])
+            .query(&[
+                param("from", START.shape, START.about),
+                param("to", END.shape, END.about),
+                DURATION,
+                STEP,
+                param("black", YES_OR_NO, "only black frames, or only others"),
+                param("freeze", YES_OR_NO, "only frozen frames, or only others"),
+                param("silence", YES_OR_NO, "only silent frames, or only others"),
+                param("limit", Shape::Between(1, 10_000), "frames at most; `next` tells where to go on"),
             ]),
     ),
     entry(
@@ -195,7 +336,7 @@ pub const ROUTES: &[Entry] = &[
     entry(
         "/host/stream/{device}/segments/{hour}/archive.m3u8",
         || read().to(playlists::hour),
-        Doc::new("HLS of the hour", Bytes(&[HLS])).others(ARCHIVE).query(&[DATE]),
+        Doc::new("HLS of the hour", Bytes(&[HLS])).others(LISTED).query(&[DATE]),
     ),
     entry(
         "/host/stream/{device}/segments/{hour}/archive_hour_{again}.mp4",
@@ -215,29 +356,43 @@ pub const ROUTES: &[Entry] = &[
             .query(&[DATE]),
     ),
     entry(
+        "/host/stream/{device}/segments/{hour}/metadata.json",
+        || read().to(metadata::hour),
+        Doc::new("All that is known of the hour, or of a part of it", Json(&shapes::HOUR_DOCUMENT))
+            .others(&[500, 503])
+            .query(&[
+                DATE,
+                param("from", START.shape, START.about),
+                param("to", END.shape, "likewise; to the end of the hour without it"),
+                STEP,
+            ]),
+    ),
+    entry(
+        "/host/stream/{device}/thumbnails/{hour}/thumbnails.vtt",
+        || read().to(thumbnails::track),
+        Doc::new("WebVTT for scrubbing through the hour: a still for each cue", Bytes(&["text/vtt; charset=utf-8"]))
+            .others(&[500, 503])
+            .query(&[DATE]),
+    ),
+    entry(
+        "/host/stream/{device}/thumbnails/{hour}/{still}.jpg",
+        || read().to(thumbnails::still),
+        Doc::new("A preview still", Bytes(&["image/jpeg"])).others(LISTED),
+    ),
+    entry(
+        "/host/stream/{device}/captures/latest.jpg",
+        || read().to(latest::picture),
+        Doc::new("The newest picture; 503 when it is no live one", Bytes(&["image/jpeg"])).others(LISTED),
+    ),
+    entry(
+        "/host/stream/{device}/captures/latest.json",
+        || read().to(latest::verdict),
+        Doc::new("What the newest picture shows and what is heard; null is unknown", Json(&shapes::VERDICT))
+            .others(&[503]),
+    ),
+    entry(
         "/host/stream/{device}/chunks/{key}.mp4",
         || read().to(chunks::stable),
         Doc::new("A chunk by the address it has for life", Bytes(&["video/mp4", "audio/mp4"])).others(ARCHIVE),
     ),
 ];
-
-fn read() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
-}
-
-pub fn routes(config: &mut web::ServiceConfig) {
-    for entry in ROUTES {
-        let refuse = if entry.posts { web::to(error::only_posts) } else { web::to(error::only_reads) };
-        let resource = web::resource(entry.path).route((entry.handler)()).route(refuse);
-        if entry.compress {
-            config.service(resource.wrap(Compress::default()));
-        } else {
-            config.service(resource);
-        }
-    }
-    config.app_data(
-        web::QueryConfig::default()
-            .error_handler(|error, _| Error::new(Kind::Invalid, format!("the query cannot be read: {error}")).into()),
-    );
-    config.default_service(web::to(error::no_such_route));
-}

@@ -20,7 +20,7 @@ use super::{
     error::bad_json,
     observe,
     quiet::{self, Connections},
-    routes,
+    routes, site,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -73,6 +73,7 @@ pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result
             .app_data(state.clone())
             .app_data(web::PayloadConfig::new(body_bytes))
             .app_data(web::JsonConfig::default().limit(body_bytes).error_handler(bad_json))
+            .wrap(from_fn(site::refuse_others))
             .wrap(from_fn(observe))
             .configure(routes)
     })
@@ -110,6 +111,16 @@ fn on_connect(places: &Arc<Connections>, connection: &dyn Any, data: &mut Extens
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[actix_web::test]
+    async fn a_reader_that_stalls_is_let_go_by_the_kernel() {
+        let listener = actix_rt::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _reader = actix_rt::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        on_connect(&Arc::default(), &stream, &mut Extensions::new());
+        assert_eq!(rustix::net::sockopt::tcp_user_timeout(&stream).unwrap(), 30_000);
+        assert!(stream.nodelay().unwrap());
+    }
 
     #[test]
     fn viewers_get_the_descriptors_that_recording_leaves() {

@@ -11,6 +11,7 @@ pub const ERROR: Shape = Fields(&[(
                 "invalid",
                 "not_found",
                 "gone",
+                "forbidden",
                 "conflict",
                 "stale",
                 "unavailable",
@@ -67,6 +68,36 @@ const HOT: Shape = Fields(&[
     ("losing", Flag),
 ]);
 
+const LOUDNESS: Shape = Maybe(&NumberBetween(-200, 0));
+const PERCENT: Shape = Maybe(&NumberBetween(0, 100));
+
+const ANALYSIS: Shape = Fields(&[
+    ("blackscreen", Maybe(&Flag)),
+    ("freeze", Maybe(&Flag)),
+    ("audio", Maybe(&Flag)),
+    ("mean_volume_db", LOUDNESS),
+    ("volume_percentage", PERCENT),
+    ("at", Maybe(&Time)),
+    ("age_seconds", Maybe(&Amount)),
+    ("queue_depth", Count),
+    ("dropped", Count),
+    ("failed", Count),
+    ("skipped", Count),
+]);
+
+pub const VERDICT: Shape = Fields(&[
+    ("blackscreen", Maybe(&Flag)),
+    ("freeze", Maybe(&Flag)),
+    ("audio", Maybe(&Flag)),
+    ("mean_volume_db", LOUDNESS),
+    ("volume_percentage", PERCENT),
+    ("no_signal", Maybe(&Flag)),
+    ("black_percent", PERCENT),
+    ("freeze_diff", PERCENT),
+    ("t", Amount),
+    ("frame", Text),
+]);
+
 const DEVICE: Shape = Fields(&[
     ("id", Text),
     ("name", Text),
@@ -81,6 +112,7 @@ const DEVICE: Shape = Fields(&[
     ("hot", HOT),
     ("chunks", Fields(&[("count", Count), ("bytes", Count), ("oldest", Maybe(&Time)), ("newest", Maybe(&Time))])),
     ("open_chunk", Maybe(&Fields(&[("url", Link), ("start", Time), ("end", Time), ("bytes", Count)]))),
+    ("analysis", Maybe(&ANALYSIS)),
     ("segments_total", Count),
     ("segment_faults", Count),
     ("frames_total", Count),
@@ -94,7 +126,7 @@ const DEVICE: Shape = Fields(&[
 ]);
 
 pub const STATE: Shape = Fields(&[
-    ("host", Fields(&[("version", Text), ("time", Time), ("ready", Flag)])),
+    ("host", Fields(&[("name", Text), ("version", Text), ("time", Time), ("ready", Flag)])),
     (
         "archive",
         Fields(&[
@@ -122,8 +154,108 @@ pub const STATE: Shape = Fields(&[
             ("backlog", Flag),
         ]),
     ),
+    (
+        "registry",
+        Fields(&[
+            ("state", Word(&["opening", "ready", "failing", "newer"])),
+            ("error", Maybe(&Text)),
+            ("queue", Count),
+            ("dropped", Count),
+            ("bytes", Count),
+            ("written_bytes", Count),
+            ("transactions", Count),
+            ("last_backup", Maybe(&Time)),
+            ("open", Map(&Count)),
+        ]),
+    ),
+    (
+        "webhooks",
+        List(&Fields(&[
+            ("receiver", Text),
+            ("kinds", List(&Text)),
+            ("waiting", Count),
+            ("sent", Count),
+            ("failed", Count),
+            ("dropped", Count),
+            ("last_sent", Maybe(&Time)),
+            ("error", Maybe(&Text)),
+        ])),
+    ),
     ("actors", List(&ACTOR)),
     ("devices", List(&DEVICE)),
+]);
+
+const KIND: Shape = Word(&["blackscreen", "freeze", "silence", "signal_lost"]);
+
+pub const INCIDENT: Shape = Fields(&[
+    ("id", Text),
+    ("host", Text),
+    ("device", Text),
+    ("kind", KIND),
+    ("start", Time),
+    ("end", Maybe(&Time)),
+    ("duration_seconds", Amount),
+    ("severity", Word(&["minor", "major", "critical"])),
+    ("state", Word(&["open", "closed"])),
+    ("evidence", List(&Link)),
+    ("acknowledged", Flag),
+    ("discarded", Flag),
+    ("comment", Text),
+]);
+pub const INCIDENTS: Shape = Fields(&[("incidents", List(&INCIDENT)), ("next?", Text)]);
+pub const INCIDENT_EDIT: Shape = Fields(&[("acknowledged?", Flag), ("discarded?", Flag), ("comment?", Text)]);
+pub const INCIDENTS_EDIT: Shape =
+    Fields(&[("ids", List(&Text)), ("acknowledged?", Flag), ("discarded?", Flag), ("comment?", Text)]);
+pub const INCIDENTS_EDITED: Shape = Fields(&[("incidents", List(&INCIDENT)), ("missing", List(&Text))]);
+
+pub const MAINTENANCE: Shape = Fields(&[
+    ("device", Text),
+    ("active", Flag),
+    ("from", Maybe(&Time)),
+    ("until", Maybe(&Time)),
+    ("why", Maybe(&Text)),
+]);
+pub const MAINTENANCE_ASKED: Shape = Fields(&[("until", Moment), ("why?", Text)]);
+
+/// Of a minute: how many frames, the worst verdict of each kind, the shares of bad ones.
+const GLANCED: Shape = Fields(&[
+    ("frames", Count),
+    ("blackscreen", Maybe(&Flag)),
+    ("freeze", Maybe(&Flag)),
+    ("audio", Maybe(&Flag)),
+    ("mean_volume_db", LOUDNESS),
+    ("volume_percentage", PERCENT),
+    ("blackscreen_percent?", Between(1, 100)),
+    ("freeze_percent?", Between(1, 100)),
+    ("silence_percent?", Between(1, 100)),
+    ("incidents?", List(&KIND)),
+]);
+
+pub const HEATMAP: Shape = Fields(&[
+    ("time_key", Text),
+    ("timestamp", Time),
+    ("incidents_count", Count),
+    ("incidents_complete", Flag),
+    (
+        "devices",
+        List(&Fields(&[
+            ("host_name", Text),
+            ("device_id", Text),
+            ("device_name", Text),
+            ("image_url", Maybe(&Link)),
+            ("analysis_json", GLANCED),
+            ("status", Word(&["ok", "ko", "unknown"])),
+        ])),
+    ),
+]);
+
+pub const STRIPS: Shape = Fields(&[
+    ("from", Time),
+    ("to", Time),
+    ("step_seconds", Between(60, 86_400)),
+    ("incidents_complete", Flag),
+    ("minutes", List(&Time)),
+    ("devices", List(&Fields(&[("device_id", Text), ("device_name", Text), ("states", Text)]))),
 ]);
 
 pub const TIMELINE: Shape = Fields(&[
@@ -140,8 +272,8 @@ pub const TIMELINE: Shape = Fields(&[
             ("reason", Word(&["not_kept", "not_recorded", "not_committed"])),
         ])),
     ),
-    // Nothing finds any yet.
-    ("incidents", List(&Open)),
+    ("incidents", List(&INCIDENT)),
+    ("incidents_complete", Flag),
     (
         "chunks",
         List(&Fields(&[
@@ -155,6 +287,69 @@ pub const TIMELINE: Shape = Fields(&[
             ("gaps", Count),
             ("sealed", Flag),
             ("pinned", Flag),
+        ])),
+    ),
+]);
+
+pub const STILLS: Shape = Fields(&[("hour", Between(0, 23)), ("count", Count), ("thumbnails", List(&Link))]);
+
+const JUDGED: Shape = Maybe(&Flag);
+
+pub const FRAMES: Shape = Fields(&[
+    ("device", Text),
+    ("start", Time),
+    ("end", Time),
+    ("step_seconds", Maybe(&Count)),
+    ("count", Count),
+    ("next", Maybe(&Time)),
+    (
+        "frames",
+        List(&Fields(&[
+            ("time", Time),
+            ("frame", Count),
+            ("frames", Count),
+            ("black", JUDGED),
+            ("black_pct", PERCENT),
+            ("freeze", JUDGED),
+            ("freeze_diff", PERCENT),
+            ("audio", JUDGED),
+            ("mean_volume_db", Maybe(&NumberBetween(-200, 50))),
+            ("volume_percentage", Maybe(&Between(0, 100))),
+            ("no_signal", Flag),
+            ("skipped", Count),
+        ])),
+    ),
+]);
+
+pub const HOUR_DOCUMENT: Shape = Fields(&[
+    ("hour", Between(0, 23)),
+    ("start_time", Time),
+    ("duration_seconds", Amount),
+    ("total_frames", Count),
+    ("step_seconds", Maybe(&Count)),
+    ("video_chunks", List(&Fields(&[("file", Text), ("url", Link), ("start", Time), ("duration", Amount)]))),
+    (
+        "frames",
+        List(&Fields(&[("num", Count), ("time", Time), ("freeze", JUDGED), ("black", JUDGED), ("audio", JUDGED)])),
+    ),
+    (
+        "audio_segments",
+        List(&Fields(&[
+            ("file", Text),
+            ("url", Link),
+            ("start", Time),
+            ("duration", Amount),
+            ("transcript", Maybe(&Text)),
+        ])),
+    ),
+    (
+        "incidents",
+        List(&Fields(&[
+            ("frame", Maybe(&Count)),
+            ("type", Word(&["blackscreen", "freeze", "silence", "signal_lost"])),
+            ("start", Time),
+            ("duration", Amount),
+            ("severity", Word(&["minor", "major", "critical"])),
         ])),
     ),
 ]);

@@ -8,11 +8,13 @@ use actix_web::{
     web,
 };
 use bytes::Bytes;
+use moka::sync::Cache;
 use serde::Deserialize;
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
     State, WebDevice, WebState,
+    clips::waits as is_in_hot,
     range::{Precondition, precondition},
     slices::{Content, Slice, respond},
     time::moment,
@@ -41,6 +43,8 @@ const PLACES: usize = 2;
 /// To wait for a place, and then for FFmpeg. A GOP of 10 s in full HD takes 2 s on a small host.
 const PLACE_LIMIT: Duration = Duration::from_secs(5);
 const DECODE_LIMIT: Duration = Duration::from_secs(10);
+/// Of decoded pictures that are kept: a page of thumbnails, and a person who steps to and fro.
+const DECODED_BYTES: u64 = 16 << 20;
 /// A picture older than this is no live picture, unless the source gives them so rarely.
 const STALE: Duration = Duration::from_secs(3);
 /// However rarely: a source of one picture a minute is down after two.
@@ -56,11 +60,15 @@ const TIME: HeaderName = HeaderName::from_static("x-picture-time");
 pub struct Stills {
     spawner: Spawner,
     places: Arc<Semaphore>,
+    /// By ETag: the picture of one moment never changes. When full, those not asked for lately go.
+    decoded: Cache<String, Bytes>,
 }
 
 impl Stills {
     pub fn new(spawner: Spawner) -> Self {
-        Self { spawner, places: Arc::new(Semaphore::new(PLACES)) }
+        let weigh = |etag: &String, jpeg: &Bytes| u32::try_from(etag.len() + jpeg.len()).unwrap_or(u32::MAX);
+        let decoded = Cache::builder().max_capacity(DECODED_BYTES).weigher(weigh).build();
+        Self { spawner, places: Arc::new(Semaphore::new(PLACES)), decoded }
     }
 }
 
@@ -90,7 +98,8 @@ pub async fn screenshot(
     }
 }
 
-/// What was recorded at `at`: its key frame, or the picture itself. 404 in a gap and for what is not on the disk.
+/// What was recorded at `at`: its key frame, or the picture itself; what waits in hot is put on the disk for it. 404 in a
+/// gap.
 async fn past(
     request: &HttpRequest,
     state: &WebState,
@@ -99,11 +108,38 @@ async fn past(
     exact: bool,
     width: Option<u16>,
 ) -> Result<HttpResponse> {
+    let newest = || device.index.snapshot().newest().map(|chunk| chunk.end);
     // Before the snapshot: what is committed in between is found, or still counts as waiting.
     let waits = device.hot.waiting_bytes() > 0;
+    let before = newest();
+    if let Some(found) = recorded(request, state, device, at, exact, width).await? {
+        return Ok(found);
+    }
+    if waits && before.is_none_or(|end| end <= at) {
+        let is_there = || newest().is_some_and(|end| end > at);
+        if is_in_hot(state, device, at)
+            && device.tail.bring(is_there).await.is_ok()
+            && let Some(found) = recorded(request, state, device, at, exact, width).await?
+        {
+            return Ok(found);
+        }
+        return Err(Error::new(Kind::Unavailable, "not on the disk yet"));
+    }
+    Err(Error::new(Kind::NotFound, format!("{} has no picture of {at}", device.id)))
+}
+
+/// None when no chunk shows anything at `at`.
+async fn recorded(
+    request: &HttpRequest,
+    state: &WebState,
+    device: &WebDevice,
+    at: Utc90k,
+    exact: bool,
+    width: Option<u16>,
+) -> Result<Option<HttpResponse>> {
     let chunks = device.index.snapshot();
     // From a little before: a seam between two chunks is no gap.
-    let parts = select(&chunks, at + -GAP_90K, at + 1).parts;
+    let parts = select(chunks.around(at + -GAP_90K, at + 1), at + -GAP_90K, at + 1).parts;
     for part in parts.iter().rev() {
         let table = state.table(device, &part.chunk).await?;
         let Some(shot) = shot(&table, at, exact)? else { continue };
@@ -119,15 +155,16 @@ async fn past(
         let still = Still { input, picture: shot.picture, width };
         let jpeg = if is_known(request, &etag) {
             Bytes::new()
+        } else if let Some(jpeg) = state.stills.decoded.get(&etag) {
+            jpeg
         } else {
-            decode(state, still, stream_of(state, device, key, shot)).await?
+            let jpeg = decode(state, still, stream_of(state, device, key, shot)).await?;
+            state.stills.decoded.insert(etag.clone(), jpeg.clone());
+            jpeg
         };
-        return Ok(reply(request, state, jpeg, etag, taken));
+        return Ok(Some(reply(request, state, jpeg, etag, taken)));
     }
-    if waits && chunks.iter().all(|chunk| chunk.end <= at) {
-        return Err(Error::new(Kind::Unavailable, "not on the disk yet"));
-    }
-    Err(Error::new(Kind::NotFound, format!("{} has no picture of {at}", device.id)))
+    Ok(None)
 }
 
 /// The reply will be 304: nothing need be decoded for it.
@@ -154,7 +191,7 @@ async fn stream_of(state: &WebState, device: &WebDevice, key: ChunkKey, shot: Sh
 }
 
 /// The newest of hot. 503 `stale` when there is none that counts as live.
-async fn newest(
+pub(super) async fn newest(
     request: &HttpRequest,
     state: &WebState,
     device: &WebDevice,
@@ -176,8 +213,7 @@ fn read_newest(device: &WebDevice) -> Result<(HotPicture, Bytes)> {
         let of = |kind| device.hot.newest_picture(kind);
         let picture = of(PictureKind::Capture).or_else(|| of(PictureKind::Thumbnail));
         let picture = picture.ok_or_else(|| Error::new(Kind::Stale, format!("{} has no picture", device.id)))?;
-        let limit = picture.interval.map_or(STALE, |interval| STALE.max(2 * interval.min(INTERVAL_MAX)));
-        if picture.age > limit {
+        if picture.age > fresh_for(picture.interval) {
             let seconds = picture.age.as_secs_f64();
             return Err(Error::new(Kind::Stale, format!("the newest picture is {seconds:.1} s old")));
         }
@@ -188,6 +224,11 @@ fn read_newest(device: &WebDevice) -> Result<(HotPicture, Bytes)> {
         }
     }
     Err(gone.unwrap_or_else(|| Error::new(Kind::Stale, format!("{} has no picture", device.id))))
+}
+
+/// How old the newest may be when one comes every `interval`.
+pub(super) fn fresh_for(interval: Option<Duration>) -> Duration {
+    interval.map_or(STALE, |interval| STALE.max(2 * interval.min(INTERVAL_MAX)))
 }
 
 fn read(device: &WebDevice, picture: &HotPicture) -> Result<Bytes> {
@@ -208,14 +249,7 @@ async fn decode(state: &WebState, still: Still, input: impl Future<Output = Resu
 }
 
 fn reply(request: &HttpRequest, state: &WebState, jpeg: Bytes, etag: String, taken: Utc90k) -> HttpResponse {
-    let content = Content {
-        slices: vec![Slice::Bytes(jpeg)],
-        content_type: "image/jpeg",
-        etag: Some(etag),
-        cache_control: "private, no-cache",
-        location: None,
-        file_name: None,
-    };
+    let content = Content::picture(Slice::Bytes(jpeg), etag, "private, no-cache");
     let mut reply = respond(request, &state.readers, content);
     if let Ok(taken) = HeaderValue::from_str(&taken.rfc3339()) {
         reply.headers_mut().insert(TIME, taken);

@@ -21,18 +21,28 @@ use crate::{
     capture::Spawner,
     clock::{ManualClock, Utc90k},
     config::{Storage, parse},
+    events::Events,
     ids::{Epoch, SegmentKey},
     limits::WorkGroup,
+    registry::RegistryParts,
     storage::{
-        ChunkEntry, HotLimits, Place,
+        ChunkEntry, HotLimits, Place, Retention,
         layout::{ChunkKey, HotKind, HotLayout, RingSlot},
     },
 };
 
+mod beside;
 mod clips;
 mod encodes_of_clips;
+mod glance;
+mod hostile;
+mod incidents;
+mod latest;
+mod listening;
+mod newest;
 mod pictures;
 mod playlists;
+mod scarce;
 mod timeline;
 
 /// 2023-11-14T22:13:20Z
@@ -53,11 +63,17 @@ struct Host {
 
 impl Host {
     fn start() -> Self {
+        Self::start_with(|_, _| {})
+    }
+
+    /// `change` gets the folder of the host, too.
+    fn start_with(change: impl FnOnce(&mut Settings, &Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let manual = ManualClock::at(NOW);
         let clock = manual.clock();
         let mut settings = parse("[[camera]]\nid = \"cam\"\nname = \"Lobby\"\nsource = { kind = \"test\" }").unwrap();
         settings.storage = Storage { root: dir.path().join("root"), hot: dir.path().join("hot"), ..Storage::default() };
+        change(&mut settings, dir.path());
         let settings = Arc::new(settings);
         let volume = Volume::open(&settings.storage, &clock).unwrap();
         let metrics = Arc::new(Metrics::new());
@@ -68,19 +84,34 @@ impl Host {
         let hot = Arc::new(HotDevice::new(camera.id.clone(), layout, limits, clock.clone(), device_metrics.clone()));
         hot.prepare().unwrap();
         let index = Arc::new(DeviceIndex::new(camera.id.clone()));
+        let log = slog::Logger::root(slog::Discard, slog::o!());
+        let siblings = Siblings::new(volume.clone(), index.clone(), 10, device_metrics.clone(), log);
         let online = DeviceStatus { status: "online", since: Some(NOW), ..DeviceStatus::default() };
         let device = WebDevice {
             id: camera.id.clone(),
             camera,
             hot,
             index,
+            siblings,
             metrics: device_metrics,
+            latest: Arc::default(),
             status: Arc::new(move || online.clone()),
-            commit: Arc::new(|| Box::pin(std::future::ready(Ok(())))),
+            tail: tail::Tail::new(clock.clone(), Arc::new(|| Box::pin(std::future::ready(Ok(()))))),
         };
         let readers = reader::Readers::start().unwrap();
         let spawner = Spawner::start(WorkGroup::default()).unwrap();
-        let encodes = encodes::Encodes::new(spawner.clone(), readers.clone(), settings.clone(), clock.clone());
+        let bus = Events::counted(clock.clone(), &metrics);
+        let feed = events::Feed::new(bus.clone(), 2, &metrics);
+        let registry = Registry::start(RegistryParts {
+            volume: volume.clone(),
+            retention: Arc::new(Retention::at(NOW, clock.clone())),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            events: bus.clone(),
+            log: slog::Logger::root(slog::Discard, slog::o!()),
+        })
+        .unwrap();
+        let encodes = encodes::Encodes::new(spawner.clone(), readers.clone(), settings.clone(), clock.clone(), bus);
         let state = Data::new(WebState {
             settings,
             clock,
@@ -92,12 +123,18 @@ impl Host {
             ffmpeg: Arc::new(|| Ok("ffmpeg version 5.1".into())),
             load: Arc::default(),
             cleaner: Arc::new(Arc::default),
+            registry,
+            webhooks: Arc::new(|| serde_json::json!([])),
             readers,
             hot_cache: HotCache::default(),
             stills: Stills::new(spawner),
             encodes,
+            feed,
             tables: TableCache::default(),
+            previews: PreviewCache::default(),
+            heatmap: Heatmap::default(),
             clips: ClipCache::default(),
+            fronts: Fronts::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -139,6 +176,7 @@ impl Host {
             bytes: if sealed { bytes.len() as u64 } else { 9 },
             codecs: "avc1.64001f".into(),
             gaps: 0,
+            holes: None,
             sealed,
         };
         let path = self.dir.path().join("root").join(entry.path(self.state.volume.layout(), &device.id));
@@ -224,6 +262,11 @@ fn live_playlist_and_segments_agree() {
     assert_eq!((again.status, again.body.len()), (304, 0));
     host.segment(2);
     assert_eq!(host.ask("GET", "/host/stream/cam/segments/output.m3u8", &[&etag]).status, 200);
+    // What has left hot is not served, though its bytes are still in the cache.
+    let hot = &host.device().hot;
+    fs::remove_file(hot.segment_path(SegmentKey { epoch: Epoch(7), number: 0 })).unwrap();
+    hot.rescan().unwrap();
+    assert_eq!(host.get(&format!("/host/stream/cam/segments/{}", listed[0])).status, 404);
 }
 
 #[test]

@@ -62,15 +62,19 @@ impl Asked<'_> {
 /// `2026-11-20T03:50:00.125Z`, with any offset, or seconds since 1970 with fractions: `1795146600.125`. Rounded to the
 /// nearest tick.
 pub fn moment(name: &'static str, text: &str, now: Utc90k) -> Result<Utc90k> {
+    within(name, any_moment(name, text)?, now)
+}
+
+/// The same for what may lie far ahead.
+pub fn any_moment(name: &'static str, text: &str) -> Result<Utc90k> {
     let form = || invalid(name, "must be RFC 3339 like 2026-11-20T03:50:00Z, or seconds since 1970");
     if text.len() > 64 {
         return Err(form());
     }
-    let at = match decimal(text) {
-        Some(ticks) => Utc90k(ticks),
-        None => rfc3339(text).ok_or_else(form)?,
-    };
-    within(name, at, now)
+    match decimal(text) {
+        Some(ticks) => Ok(Utc90k(ticks)),
+        None => rfc3339(text).ok_or_else(form),
+    }
 }
 
 /// Seconds with fractions, as 90 kHz ticks; more than nothing.

@@ -2,32 +2,39 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use actix_web::{HttpResponse, web};
+use actix_web::{
+    HttpResponse,
+    http::header::{CACHE_CONTROL, ContentType},
+    web,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     State, WebDevice, WebState,
     chunks::address,
-    fresh,
+    incidents::of_span,
     time::{Asked, Span, seconds},
 };
 use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
+    incident::{Told, told as incident_told},
     playback::{
-        Selection, select,
+        Hole, Part, Selection, select,
         timeline::{Edges, timeline as derive},
     },
-    storage::ChunkEntry,
+    storage::{ChunkEntry, index::Learned},
 };
 
 /// Without a start: the last day.
 const DAY_90K: i64 = 24 * 3600 * TICKS_PER_SECOND;
-/// Up to this long, holes inside chunks are looked up however many chunks have some.
+/// Up to this long, holes inside chunks are looked up however many chunks have some that nobody has read yet.
 const EXACT_90K: i64 = 3600 * TICKS_PER_SECOND;
-/// In longer spans one answer reads at most so many chunks, newest first; a table from a cold disk takes 20 ms. Holes
-/// once read are remembered, so asking again tells more.
+/// In longer spans one answer reads at most so many chunks, newest first; a table from a cold disk takes 20 ms. What was
+/// read once is kept in the index, which a walk after the start fills by itself.
 const READS_MAX: usize = 32;
+/// Chunks told before other requests of the same worker get their turn: half a millisecond of writing.
+const CHUNKS_AT_ONCE: usize = 256;
 
 #[derive(Deserialize)]
 pub struct Query {
@@ -54,16 +61,19 @@ pub async fn timeline(state: State, device: web::Path<String>, query: web::Query
     };
     let snapshot = device.index.snapshot();
     // What is still to come is no gap. A clock that was set back may have left footage there, though.
-    let known = snapshot.iter().map(|chunk| chunk.end).max().map_or(now, |newest| newest.max(now));
-    let selection = select(&snapshot, span.from, span.to.min(known).max(span.from));
+    let known = snapshot.newest().map_or(now, |newest| newest.end.max(now));
+    let near = snapshot.around(span.from, span.to);
+    let selection = select(near, span.from, span.to.min(known).max(span.from));
     let (selection, is_exact) = split(&state, &device, selection, span).await?;
     let first_waiting = device.hot.waiting().first().map(|segment| segment.arrived + -segment.duration_90k);
     let edges = Edges { oldest: snapshot.first().map(|chunk| chunk.start), waiting: first_waiting };
-    let told = derive(&selection, edges, resolution_90k);
-    let coverage = told.coverage.into_iter();
+    let (found, is_complete) = of_span(&state, &device, span).await;
+    let missing = derive(&selection, edges, resolution_90k);
+    let coverage = missing.coverage.into_iter();
     // Also those that a younger one hides.
-    let within = snapshot.iter().filter(|chunk| chunk.start < span.to && chunk.end > span.from);
-    let body = Timeline {
+    let within: Vec<&Arc<ChunkEntry>> =
+        near.iter().filter(|chunk| chunk.start < span.to && chunk.end > span.from).collect();
+    let told = Timeline {
         device: device.id.as_str(),
         start: span.from.rfc3339(),
         end: span.to.rfc3339(),
@@ -71,15 +81,32 @@ pub async fn timeline(state: State, device: web::Path<String>, query: web::Query
         coverage: coverage
             .map(|it| Covered { start: it.start.rfc3339(), end: it.end.rfc3339(), codec: it.codec })
             .collect(),
-        gaps: told
+        gaps: missing
             .gaps
             .iter()
             .map(|it| Missing { start: it.start.rfc3339(), end: it.end.rfc3339(), reason: it.reason.name() })
             .collect(),
-        incidents: [],
-        chunks: within.map(|chunk| Chunk::of(&device, chunk)).collect(),
+        incidents: found.iter().map(|incident| incident_told(incident, now)).collect(),
+        incidents_complete: is_complete,
+        chunks: [],
     };
-    Ok(fresh(HttpResponse::Ok(), body))
+    let mut body = json(&told)?;
+    // A month of chunks is a megabyte: written piece by piece, in place of the empty list at the end.
+    body.truncate(body.len().saturating_sub("]}".len()));
+    for (number, some) in within.chunks(CHUNKS_AT_ONCE).enumerate() {
+        if number > 0 {
+            body.push(b',');
+            tokio::task::yield_now().await;
+        }
+        let some = json(&some.iter().map(|chunk| Chunk::of(&device, chunk)).collect::<Vec<_>>())?;
+        body.extend_from_slice(some.get(1..some.len() - 1).unwrap_or_default());
+    }
+    body.extend_from_slice(b"]}");
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).content_type(ContentType::json()).body(body))
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| Error::new(Kind::Internal, error.to_string()))
 }
 
 /// The shape of the contract, and more.
@@ -91,16 +118,19 @@ struct Timeline<'a> {
     exact: bool,
     coverage: Vec<Covered>,
     gaps: Vec<Missing>,
-    /// Nothing finds any yet.
-    incidents: [(); 0],
-    chunks: Vec<Chunk<'a>>,
+    /// Oldest first, as all here.
+    incidents: Vec<Told>,
+    /// False when the database does not answer or there are more.
+    incidents_complete: bool,
+    /// Last, and empty here: [`Chunk`]s are put between its brackets.
+    chunks: [(); 0],
 }
 
 #[derive(Serialize)]
 struct Covered {
     start: String,
     end: String,
-    codec: String,
+    codec: Arc<str>,
 }
 
 #[derive(Serialize)]
@@ -141,27 +171,32 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// Cuts the selection at the holes inside its chunks; only those with holes are read. Whether all are known.
+/// Cuts the selection at the holes inside its chunks; those that nobody knows yet are read. Whether all are known.
 async fn split(state: &WebState, device: &WebDevice, selection: Selection, span: Span) -> Result<(Selection, bool)> {
     let mut reads_left = if span.to - span.from <= EXACT_90K { usize::MAX } else { READS_MAX };
-    let (mut known, mut is_exact) = (HashMap::new(), true);
-    for part in selection.parts.iter().rev().filter(|part| part.chunk.gaps > 0) {
-        if let Some(holes) = state.tables.holes(&device.id, &part.chunk) {
-            known.insert(part.chunk.key, holes);
+    let (mut read, mut is_exact) = (HashMap::<_, Arc<[Hole]>>::new(), true);
+    for chunk in selection.parts.iter().rev().map(|part| &part.chunk).filter(|chunk| chunk.holes().is_none()) {
+        if read.contains_key(&chunk.key) {
             continue;
         }
         if reads_left == 0 {
             is_exact = false;
-            continue;
+            break;
         }
         reads_left -= 1;
-        match state.table(device, &part.chunk).await {
-            Ok(table) => drop(known.insert(part.chunk.key, Arc::clone(&table.holes))),
+        match state.table(device, chunk).await {
+            Ok(table) => drop(read.insert(chunk.key, Arc::clone(&table.holes))),
             Err(error) if error.kind == Kind::Unavailable => return Err(error),
             // Expired or lost while we look: the rest of the answer is still worth having.
             Err(Error { .. }) => is_exact = false,
         }
     }
-    let holes_of = |chunk: &ChunkEntry| known.get(&chunk.key).map_or(&[][..], |holes| holes);
-    Ok((selection.split(holes_of), is_exact))
+    let read_of = |key| read.get(key).map(|holes| &**holes);
+    let cut = selection.split(|chunk| chunk.holes().or_else(|| read_of(&chunk.key)).unwrap_or_default());
+    let parts = selection.parts.iter().filter(|part| read.contains_key(&part.chunk.key));
+    let learned = parts.filter_map(|Part { chunk, .. }| {
+        Some(Learned { key: chunk.key, bytes: chunk.bytes, holes: Arc::clone(read.get(&chunk.key)?) })
+    });
+    device.index.learn(learned.collect());
+    Ok((cut, is_exact))
 }

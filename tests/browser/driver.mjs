@@ -159,12 +159,23 @@ const actions = {
         video.addEventListener("playing", () => (first ??= video.currentTime));
         await video.play();
         await until("the first pictures", () => frames() >= 20);
+        let stalls = 0;
+        // Where, and what was there to be played: a range that ends there tells a hole or a late entry.
+        const stalled = [];
+        video.addEventListener("waiting", () => {
+          if (video.seeking) return;
+          stalls += 1;
+          const { currentTime: at, buffered } = video;
+          stalled.push({ at, had: Array.from(buffered, (_, n) => [buffered.start(n), buffered.end(n)]) });
+        });
         const sought = [];
         for (const to of seeks) {
           const [began, before] = [performance.now(), frames()];
+          // The event tells when; looking now and then would tell up to 20 ms more.
+          const seeked = new Promise((resolve) => (video.onseeked = () => resolve(performance.now())));
           video.currentTime = to;
           await until(`the seek to ${to}`, () => !video.seeking && video.currentTime >= to);
-          const took = performance.now() - began;
+          const took = (await seeked) - began;
           // Past the end of its entry where that is near: seams are crossed.
           await until(`pictures after ${to}`, () => frames() >= before + 60 || video.ended);
           const date = hls.playingDate?.toISOString() ?? null;
@@ -173,7 +184,8 @@ const actions = {
         const width = video.videoWidth;
         hls.destroy();
         video.remove();
-        return { duration: totalduration, live, entries: fragments.length, width, first, sought, errors };
+        const entries = fragments.length;
+        return { duration: totalduration, live, entries, width, first, sought, stalls, stalled, errors };
       },
       { url, seeks, wait: WAIT_MS },
     );
@@ -208,9 +220,11 @@ const actions = {
         const sought = [];
         for (const to of seeks) {
           const [began, before] = [performance.now(), frames()];
+          // The event tells when; looking now and then would tell up to 20 ms more.
+          const seeked = new Promise((resolve) => (video.onseeked = () => resolve(performance.now())));
           video.currentTime = to;
           await until(`the seek to ${to}`, () => !video.seeking && video.currentTime >= to);
-          const took = performance.now() - began;
+          const took = (await seeked) - began;
           await until(`pictures after ${to}`, () => frames() >= before + 60 || video.ended);
           sought.push({ to, took, at: video.currentTime, frames: frames() - before, ended: video.ended });
         }
@@ -219,6 +233,30 @@ const actions = {
         return { metadata, duration, width, sought, stalls };
       },
       { url, seeks, wait: WAIT_MS },
+    );
+  },
+
+  /** Plays sound alone; tells how many coded bytes of it were decoded, and of pictures. */
+  async sound({ url }) {
+    return page.evaluate(
+      async ({ url, wait }) => {
+        const video = document.createElement("video");
+        video.muted = true;
+        document.body.append(video);
+        video.src = url;
+        await video.play();
+        for (const end = Date.now() + wait; video.currentTime < 1.5 && !video.ended; ) {
+          if (video.error) throw new Error(video.error.message);
+          if (Date.now() > end) throw new Error(`no sound, at ${video.currentTime}`);
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        const { duration, videoWidth: width } = video;
+        const decoded = video.webkitAudioDecodedByteCount;
+        const frames = video.getVideoPlaybackQuality().totalVideoFrames;
+        video.remove();
+        return { duration, width, decoded, frames };
+      },
+      { url, wait: WAIT_MS },
     );
   },
 

@@ -19,6 +19,11 @@ const TEST: &str = "source = { kind = \"test\" }";
 
 /// Every segment decodes on its own: an IDR with its parameter sets first, no picture before its turn, about a second.
 fn check_segments(paths: &[std::path::PathBuf], seconds: std::ops::Range<f64>, b_frames: bool) {
+    check_seams(paths, seconds, b_frames, 0);
+}
+
+/// Between two segments at most so many pictures are missing. Never is one there twice.
+fn check_seams(paths: &[std::path::PathBuf], seconds: std::ops::Range<f64>, b_frames: bool, dropped_max: i64) {
     let mut end = None;
     for path in paths {
         let segment = demux(path);
@@ -36,7 +41,9 @@ fn check_segments(paths: &[std::path::PathBuf], seconds: std::ops::Range<f64>, b
         assert!(seconds.contains(&length), "{}: {length} s", path.display());
         if let Some(end) = end {
             let seam: i64 = first - end;
-            assert!(seam.abs() <= frame / 2 + 90, "{}: a seam of {seam} ticks", path.display());
+            let tolerance = frame / 2 + 90;
+            let continues = seam >= -tolerance && seam <= dropped_max * frame + tolerance;
+            assert!(continues, "{}: a seam of {seam} ticks", path.display());
         }
         end = Some(last + frame);
     }
@@ -295,15 +302,39 @@ async fn rtsp_with_b_frames_is_copied() {
 
 #[actix_rt::test]
 async fn promised_sound_that_never_comes_holds_nothing_up() {
-    for (mute, copied) in [(rtsp::MUTE_AAC, true), (rtsp::MUTE_ALAW, false)] {
+    for (mute, copied) in [(rtsp::MUTE_AAC, true), (rtsp::MUTE_ALAW, false), (rtsp::ODD_AAC, true)] {
         let camera = rtsp::Camera::start(rtsp::Film::new(&film(0), mute));
         let rig = Rig::start(&rtsp_copy(&camera), "");
         let segments = rig.segments(3, 1).await;
         check_segments(&segments[1..], 0.9..1.1, false);
         // What is copied needs no decoder to have begun; what is encoded is given up after 3 s.
         assert_eq!(rig.status().audio, copied);
+        // Nor does decoding it for the analysis: FFmpeg tells how it gets on, by which a hang is known.
+        wait_for("progress", || rig.cell.current().unwrap().progress().frames > 0).await;
+        assert_eq!(rig.status().restarts, u64::from(!copied));
         rig.stop().await;
     }
+}
+
+/// Sound that stalls and comes again while pictures go on: not one picture is late or lost, and what is heard has the time
+/// of its run.
+#[actix_rt::test]
+async fn sound_that_stalls_is_heard_in_its_place() {
+    let film = rtsp::Film::new(&film(0), rtsp::MUTE_ALAW).sounding(&[0..3, 7..12]);
+    let camera = rtsp::Camera::start(film);
+    let rig = Rig::start(&rtsp_copy(&camera), "");
+    let segments = rig.segments(10, 1).await;
+    check_segments(&segments[1..], 0.9..1.1, false);
+    assert_eq!((rig.status().audio, rig.status().restarts), (true, 0));
+    let heard = rig.heard();
+    // Tenths of a second by their place in the run: loud, filled with nothing, loud.
+    let loud: Vec<_> = heard.chunks_exact(3200).map(|tenth| tenth.iter().any(|byte| *byte != 0)).collect();
+    let (from, again) = (loud.iter().position(|loud| !loud), loud.iter().rposition(|loud| !loud));
+    let (from, again) = (from.unwrap(), again.unwrap() + 1);
+    println!("{} tenths: silent from {from} to {again}", loud.len());
+    // FFmpeg joins a running stream a little after its start.
+    assert!((24..=34).contains(&from) && (38..=42).contains(&(again - from)), "{loud:?}");
+    rig.stop().await;
 }
 
 #[actix_rt::test]
@@ -336,17 +367,35 @@ async fn mjpeg_over_http_is_encoded() {
 
 #[actix_rt::test]
 async fn a_screen_is_recorded() {
-    let Ok(mut screen) = Command::new("Xvfb").args([":7718", "-screen", "0", "640x360x24", "-nolisten", "tcp"]).spawn()
-    else {
+    let Some(_screen) = Screen::start(":7718") else {
         eprintln!("SKIPPED: Xvfb is not installed");
         return;
     };
     let rig = Rig::start("source = { kind = \"screen\", display = \":7718\", size = \"640x360\" }", "");
     let segments = rig.segments(3, 1).await;
-    check_segments(&segments, 0.9..1.1, false);
+    // A live grab on a busy machine drops pictures: of 15 a second, up to a third of a second here.
+    check_seams(&segments, 0.6..1.4, false, 5);
     rig.stop().await;
-    screen.kill().unwrap();
-    screen.wait().unwrap();
+}
+
+/// A screen that ends with the test, also with one that fails: what outlives it would hold the test's output open.
+struct Screen(std::process::Child);
+
+impl Screen {
+    /// None where there is no Xvfb.
+    fn start(display: &str) -> Option<Self> {
+        let mut command = Command::new("Xvfb");
+        command.args([display, "-screen", "0", "640x360x24", "-nolisten", "tcp"]);
+        let null = std::process::Stdio::null;
+        command.stdin(null()).stdout(null()).stderr(null()).spawn().ok().map(Self)
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[actix_rt::test]

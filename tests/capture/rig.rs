@@ -1,6 +1,11 @@
 //! One device with everything that capture needs around it, on a real tmpfs and real FFmpeg.
 
-use std::{path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Command,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use capstan::{
@@ -29,6 +34,7 @@ pub struct Rig {
     pub supervisor: Supervisor,
     pub injector: Injector,
     status: Arc<ArcSwap<CaptureStatus>>,
+    heard: Arc<Mutex<Vec<u8>>>,
     _watcher: Watcher,
     /// Last, so that its files outlive the threads above.
     pub dir: tempfile::TempDir,
@@ -56,7 +62,10 @@ impl Rig {
         hot.prepare().unwrap();
         let watcher = Watcher::start(&log, metrics.inotify_overflows.clone()).unwrap();
         watcher.add(&layout, Arc::clone(&hot), || {}).unwrap();
-        let cell = ProcessCell::new(Spawner::start(WorkGroup::default()).unwrap());
+        let heard = Arc::<Mutex<Vec<u8>>>::default();
+        let hears = heard.clone();
+        let sink = Arc::new(move |_, pcm: &[u8]| hears.lock().unwrap().extend_from_slice(pcm));
+        let cell = ProcessCell::with_sound(Spawner::start(WorkGroup::default()).unwrap(), sink);
         let capabilities = Arc::new(Capabilities::new(Arc::clone(&settings), &log));
         let injector = Injector::enabled();
         let status = Arc::<ArcSwap<CaptureStatus>>::default();
@@ -100,7 +109,12 @@ impl Rig {
         };
         let spec = ChildSpec::new("ffmpeg", &Slot::new(), factory).limits(Limits::default());
         supervisor.add(spec.finish_within(Duration::from_secs(4))).unwrap();
-        Self { hot, layout, id, cell, supervisor, injector, status, _watcher: watcher, dir }
+        Self { hot, layout, id, cell, supervisor, injector, status, heard, _watcher: watcher, dir }
+    }
+
+    /// The decoded sound of all runs so far.
+    pub fn heard(&self) -> Vec<u8> {
+        self.heard.lock().unwrap().clone()
     }
 
     pub fn status(&self) -> Arc<CaptureStatus> {

@@ -27,6 +27,10 @@ pub const MUTE_ALAW: &str = "m=audio 0 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n";
 pub const MUTE_AAC: &str = "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 mpeg4-generic/48000/2\r\na=fmtp:97 streamtype=5;profile-level-id=1;\
     mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=1190\r\n";
 
+/// Announced in a way that no decoder takes (Scalable Sample Rate).
+pub const ODD_AAC: &str = "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 mpeg4-generic/48000/2\r\na=fmtp:97 streamtype=5;profile-level-id=1;\
+    mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=1990\r\n";
+
 #[derive(Clone)]
 pub struct Film {
     /// `RTP/AVP` descriptions after the session's own lines.
@@ -34,6 +38,8 @@ pub struct Film {
     /// Of each picture in sending order: presentation time and NAL units.
     pictures: Vec<(i64, Vec<Vec<u8>>)>,
     lap_90k: i64,
+    /// Seconds of the run in which a loud tone is sent as A-law.
+    sound: Vec<Range<usize>>,
 }
 
 impl Film {
@@ -52,7 +58,12 @@ impl Film {
         let pictures: Vec<_> =
             video.samples.iter().map(|sample| (sample.pts_90k, nal_units(&video.es[sample.data.clone()]))).collect();
         let lap_90k = 3600 * i64::try_from(pictures.len()).unwrap();
-        Self { sdp, pictures, lap_90k }
+        Self { sdp, pictures, lap_90k, sound: Vec::new() }
+    }
+
+    /// With [`MUTE_ALAW`], which then is not.
+    pub fn sounding(self, sound: &[Range<usize>]) -> Self {
+        Self { sound: sound.to_vec(), ..self }
     }
 }
 
@@ -156,6 +167,9 @@ fn play(out: &mut TcpStream, film: &Film, alive: &AtomicBool) -> std::io::Result
             }
             std::thread::sleep(Duration::from_millis(2));
         }
+        if film.sound.iter().any(|seconds| seconds.contains(&(n / 25))) {
+            out.write_all(&tone(n))?;
+        }
         let time = (pts + lap * film.lap_90k) as u32;
         for (i, unit) in units.iter().enumerate() {
             let last = i + 1 == units.len();
@@ -175,6 +189,17 @@ fn play(out: &mut TcpStream, film: &Film, alive: &AtomicBool) -> std::io::Result
         }
     }
     Ok(())
+}
+
+/// The 40 ms of sound beside picture `n`: a square wave of 500 Hz, interleaved as channel 2 (RFC 2326 10.12).
+fn tone(n: usize) -> Vec<u8> {
+    let mut rtp = vec![0x80, 8];
+    rtp.extend((n as u16).to_be_bytes());
+    rtp.extend((n as u32 * 320).to_be_bytes());
+    rtp.extend([0, 0, 0, 2]);
+    // G.711: these two are a quarter of full scale, positive and negative.
+    rtp.extend((0..320).map(|sample| if sample % 16 < 8 { 0xb5 } else { 0x35 }));
+    [&[b'$', 2], (rtp.len() as u16).to_be_bytes().as_slice(), &rtp].concat()
 }
 
 /// RFC 6184: whole when small, FU-A otherwise. With each whether it is the last.

@@ -95,8 +95,9 @@ impl Footage {
             start,
             end: writer.end(),
             bytes: writer.published_len(),
-            codecs: writer.codecs().to_owned(),
+            codecs: writer.codecs().into(),
             gaps: writer.gaps(),
+            holes: None,
             sealed: chunk.sealed,
         };
         if chunk.sealed {
@@ -178,6 +179,25 @@ impl Footage {
             assert!(sound.at > zero - frame - 1e-4 && sound.at < to, "{what}: sound of {}", sound.at);
             let apart = zero + packet.pts - sound.at;
             assert!(apart.abs() < 0.001, "{what}: sound of {} is {apart} s off", sound.at);
+        }
+    }
+}
+
+impl Footage {
+    /// Picture and sound of one moment stay together, also where gaps are skipped.
+    #[track_caller]
+    pub fn check_skew(&self, clip: &Clip, from: f64, to: f64) {
+        let path = self.save(clip);
+        let (found, file) = (frames(&path), std::fs::read(&path).unwrap());
+        for packet in packets(&path, &file).into_iter().filter(|packet| !packet.is_video && !packet.hidden) {
+            let sound = self.samples.iter().find(|sound| sound.bytes == packet.bytes).unwrap();
+            let apart = |at: f64| (at - sound.at).abs();
+            let near = |one: &&(f64, String), other: &&(f64, String)| apart(one.0).total_cmp(&apart(other.0));
+            let shown = || self.frames.iter().filter(|(at, _)| *at >= from - 1e-5 && *at < to - 1e-5);
+            let (picture, _) = shown().min_by(near).unwrap();
+            let number = shown().filter(|(at, _)| *at < picture - 1e-5).count();
+            let skew = (packet.pts - found[number].0) - (sound.at - picture);
+            assert!(skew.abs() <= 0.02, "{from}..{to}: sound of {} is {skew} s off", sound.at);
         }
     }
 }

@@ -13,13 +13,14 @@ use crate::support::{Gop, Media, Place, START, encode, ffprobe, small};
 fn table_of(media: &Media) -> (Place, std::path::PathBuf, FragmentTable) {
     let place = Place::new();
     let writer = media.record(&place, 3);
-    let len = writer.published_len();
+    let (len, told) = (writer.published_len(), writer.holes());
     let mut growing = FragmentTable::read(&File::open(place.absolute(writer.path())).unwrap(), len).unwrap();
     let chunk = writer.seal().unwrap();
     let path = place.absolute(&chunk.path);
     let sealed = FragmentTable::read(&File::open(&path).unwrap(), chunk.bytes).unwrap();
     assert!(growing.meta.sealed.is_none());
     assert_eq!(sealed.meta.sealed.map(|sealed| sealed.gaps), Some(sealed.holes.len() as u32));
+    assert_eq!((&*told, chunk.holes.as_deref()), (&*sealed.holes, Some(&*sealed.holes)), "what the index is told");
     growing.meta = sealed.meta.clone();
     assert_eq!(growing, sealed);
     (place, path, sealed)
@@ -77,6 +78,22 @@ fn holes_are_found_in_growing_and_sealed_chunks_alike() {
     check(&[], &[]);
     check(&[(4, 1)], &[(400, 1400)]);
     check(&[(2, 30), (3, 1), (8, 60)], &[(200, 30_200), (30_300, 31_300), (31_800, 91_800)]);
+}
+
+/// With B-frames a hole begins where the last picture ends, which is not the last one in the file.
+#[test]
+fn holes_between_reordered_pictures_and_in_sound_alone_are_told_alike() {
+    let picture = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=6 -c:v libx264 -bf 3 -g 25 -sc_threshold 0";
+    let tone = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=6 -c:a aac -ac 1";
+    for arguments in [picture, tone] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut media = encode(folder.path(), arguments);
+        for (from, seconds) in [(2, 1), (3, 20)] {
+            delay(&mut media, from, seconds);
+        }
+        let (_place, _path, table) = table_of(&media);
+        assert_eq!(table.holes.len(), 2, "{arguments}");
+    }
 }
 
 #[test]

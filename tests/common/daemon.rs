@@ -14,7 +14,7 @@ use std::{
 use capstan::{
     ids::SegmentKey,
     media::mp4,
-    storage::layout::{ColdLayout, HotKind, HotLayout, RingSlot, parse_hot_name},
+    storage::layout::{ChunkKey, ColdLayout, HotKind, HotLayout, RingSlot, parse_hot_name},
 };
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
@@ -79,6 +79,15 @@ impl Setup {
         let cameras = self.settings.entry("camera").or_insert_with(|| toml::Value::Array(Vec::new()));
         cameras.as_array_mut().unwrap().push(camera.into());
         self
+    }
+
+    /// The same id from now on with these fields; for the next start.
+    pub fn change_camera(&mut self, id: &str, fields: &str) {
+        let mut camera: toml::Table = fields.parse().unwrap();
+        camera.insert("id".into(), id.into());
+        let cameras = self.settings["camera"].as_array_mut().unwrap();
+        let place = cameras.iter().position(|camera| camera["id"].as_str() == Some(id)).unwrap();
+        cameras[place] = camera.into();
     }
 
     pub fn environment(mut self, name: &str, value: &str) -> Self {
@@ -322,7 +331,8 @@ impl TestDaemon {
     pub fn open_chunks(&self, device: &str) -> Vec<PathBuf> {
         let temp = ColdLayout::new(self.setup.root()).temp(&device.parse().unwrap());
         let entries = fs::read_dir(temp).into_iter().flatten().flatten().map(|entry| entry.path());
-        by_time(entries.filter(|path| path.extension().is_some_and(|kind| kind == "mp4")).collect())
+        let is_chunk = |path: &PathBuf| path.file_name().and_then(|name| ChunkKey::parse(name.to_str()?)).is_some();
+        by_time(entries.filter(is_chunk).collect())
     }
 
     /// Everything recorded, oldest first.

@@ -108,6 +108,13 @@ impl LoopDisk {
         until("the disk is unmounted", 10, || run("umount", &[self.mount.to_str().unwrap()]).is_some());
     }
 
+    /// What is read after the next mount comes from the disk that holds the image, not from RAM.
+    pub fn forget_image(&self) {
+        let image = File::open(&self.image).unwrap();
+        image.sync_all().unwrap();
+        rustix::fs::fadvise(&image, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    }
+
     /// Power cut: nothing more reaches the disk, not even ext4's journal. Every later call fails with EIO.
     /// Unmount and mount replays the journal, as a boot does.
     pub fn cut_power(&self) {

@@ -35,9 +35,82 @@ pub fn request(server: SocketAddr, method: &str, path: &str, headers: &[(&str, &
 
 /// Sends JSON with POST.
 pub fn post(server: SocketAddr, path: &str, body: &serde_json::Value) -> Result<Response, String> {
+    send(server, "POST", path, body)
+}
+
+/// Sends JSON.
+pub fn send(server: SocketAddr, method: &str, path: &str, body: &serde_json::Value) -> Result<Response, String> {
     let body = body.to_string();
     let headers = [("Content-Type", "application/json"), ("Content-Length", &body.len().to_string())];
-    exchange(server, "POST", path, &headers, &body).map_err(|error| format!("POST {path}: {error}"))
+    exchange(server, method, path, &headers, &body).map_err(|error| format!("{method} {path}: {error}"))
+}
+
+/// A reply without an end, as of `/api/events`: read as it comes.
+pub struct Stream {
+    stream: TcpStream,
+    /// The body so far, with the marks of its transfer.
+    raw: Vec<u8>,
+    pub head: Response,
+}
+
+impl Stream {
+    pub fn open(server: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Self, String> {
+        let mut stream = begin(server, "GET", path, headers, "")?;
+        let mut raw = Vec::new();
+        let end = loop {
+            match raw.windows(4).position(|four| four == b"\r\n\r\n") {
+                Some(end) => break end,
+                None => read_some(&mut stream, &mut raw)?,
+            }
+        };
+        let (status, headers) = parse_head(&raw[..end])?;
+        let head = Response { status, headers, body: Vec::new() };
+        Ok(Self { stream, raw: raw.split_off(end + 4), head })
+    }
+
+    /// Reads until `text` is in it, with the empty line behind; all so far. An error when nothing comes for 10 s, or at the end.
+    pub fn until(&mut self, text: &str) -> Result<String, String> {
+        loop {
+            let told = String::from_utf8_lossy(&self.raw).into_owned();
+            if told.split_once(text).is_some_and(|(_, rest)| rest.contains("\n\n")) {
+                return Ok(told);
+            }
+            read_some(&mut self.stream, &mut self.raw).map_err(|error| format!("{error}, {text} is not in {told}"))?;
+        }
+    }
+
+    /// The next event of `/api/events`; None when nothing comes for 10 s, or at the end.
+    pub fn next_event(&mut self) -> Option<serde_json::Value> {
+        loop {
+            if let Some(end) = self.raw.windows(2).position(|two| two == b"\n\n") {
+                let event: Vec<u8> = self.raw.drain(..end + 2).collect();
+                let text = String::from_utf8(event).ok()?;
+                if let Some(data) = text.lines().find_map(|line| line.strip_prefix("data: ")) {
+                    return serde_json::from_str(data).ok();
+                }
+                continue;
+            }
+            read_some(&mut self.stream, &mut self.raw).ok()?;
+        }
+    }
+
+    /// True when the reply ends within the limit of a read.
+    pub fn ends(&mut self) -> bool {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).is_ok()
+    }
+}
+
+fn read_some(stream: &mut TcpStream, into: &mut Vec<u8>) -> Result<(), String> {
+    let mut piece = [0; 4096];
+    match stream.read(&mut piece) {
+        Ok(0) => Err("the connection ended".into()),
+        Ok(len) => {
+            into.extend_from_slice(&piece[..len]);
+            Ok(())
+        }
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn exchange(
@@ -47,6 +120,19 @@ fn exchange(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Result<Response, String> {
+    let mut stream = begin(server, method, path, headers, body)?;
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply).map_err(|error| error.to_string())?;
+    parse(&reply, method == "HEAD")
+}
+
+fn begin(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<TcpStream, String> {
     let limit = Duration::from_secs(10);
     let mut stream = TcpStream::connect_timeout(&server, limit).map_err(|error| error.to_string())?;
     stream.set_read_timeout(Some(limit)).and_then(|()| stream.set_write_timeout(Some(limit))).unwrap();
@@ -57,19 +143,22 @@ fn exchange(
     head += "\r\n";
     head += body;
     stream.write_all(head.as_bytes()).map_err(|error| error.to_string())?;
-    let mut reply = Vec::new();
-    stream.read_to_end(&mut reply).map_err(|error| error.to_string())?;
-    parse(&reply, method == "HEAD")
+    Ok(stream)
 }
 
-fn parse(reply: &[u8], head_only: bool) -> Result<Response, String> {
-    let end = reply.windows(4).position(|four| four == b"\r\n\r\n").ok_or("no end of headers")?;
-    let head = std::str::from_utf8(&reply[..end]).map_err(|error| error.to_string())?;
+fn parse_head(head: &[u8]) -> Result<(u16, Vec<(String, String)>), String> {
+    let head = std::str::from_utf8(head).map_err(|error| error.to_string())?;
     let mut lines = head.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
     let headers: Vec<_> =
         lines.filter_map(|line| line.split_once(": ").map(|(k, v)| (k.to_owned(), v.to_owned()))).collect();
-    let mut response = Response { status: status.ok_or("no status")?, headers, body: reply[end + 4..].to_vec() };
+    Ok((status.ok_or("no status")?, headers))
+}
+
+fn parse(reply: &[u8], head_only: bool) -> Result<Response, String> {
+    let end = reply.windows(4).position(|four| four == b"\r\n\r\n").ok_or("no end of headers")?;
+    let (status, headers) = parse_head(&reply[..end])?;
+    let mut response = Response { status, headers, body: reply[end + 4..].to_vec() };
     if response.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
         response.body = dechunk(&response.body).ok_or("bad chunked body")?;
     } else if let Some(length) = response.header("content-length").and_then(|text| text.parse::<usize>().ok())

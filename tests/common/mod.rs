@@ -9,9 +9,12 @@ pub mod browser;
 pub mod contract;
 pub mod daemon;
 pub mod disk;
+pub mod faketime;
 pub mod http;
+pub mod incidents;
 pub mod keeper;
 pub mod media;
+pub mod receiver;
 
 use std::{
     fs::{self, File, OpenOptions},

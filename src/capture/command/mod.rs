@@ -42,13 +42,15 @@ pub struct FfmpegCommand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
     pub audio: bool,
+    /// Decode the sound for the analysis as well.
+    pub hear: bool,
     /// Invent decoding times for a copied stream that has none although it does not tell of B-frames.
     pub make_dts: bool,
 }
 
 impl Default for Attempt {
     fn default() -> Self {
-        Self { audio: true, make_dts: false }
+        Self { audio: true, hear: true, make_dts: false }
     }
 }
 
@@ -80,6 +82,7 @@ pub fn build(
     recipe.filters(&mut args);
     recipe.recording(&mut args, epoch, hot);
     recipe.pictures(&mut args, epoch, hot);
+    recipe.sound(&mut args);
     Ok(FfmpegCommand { program: settings.ffmpeg.path.clone(), dir: hot.device(&camera.id), args: args.0 })
 }
 
@@ -90,6 +93,8 @@ struct Recipe<'a> {
     probe: &'a SourceProbe,
     video: Video,
     audio: Sound,
+    /// The sound is decoded for the analysis.
+    hears: bool,
     /// The source's own clock can be drawn.
     draw_text: bool,
 }
@@ -172,7 +177,10 @@ impl<'a> Recipe<'a> {
             Some(stream) if stream.codec == "aac" && stream.channels <= 2 => Sound::Copy,
             _ => Sound::Encode,
         };
-        Ok(Self { camera, settings, probe, video, audio, draw_text: caps.draw_text })
+        // A track that never comes would keep FFmpeg from telling its progress, by which a hang is known.
+        let flows = probe.audio.as_ref().is_none_or(|stream| stream.flows);
+        let hears = audio != Sound::None && settings.analysis.enabled && attempt.hear && flows;
+        Ok(Self { camera, settings, probe, video, audio, hears, draw_text: caps.draw_text })
     }
 
     fn tier(&self) -> Option<Tier> {

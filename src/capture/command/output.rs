@@ -3,7 +3,7 @@
 use std::{ffi::OsString, fmt::Write};
 
 use crate::{
-    capture::{PICTURE_TICKS_PER_SECOND, encoder::Encoder},
+    capture::{PICTURE_TICKS_PER_SECOND, encoder::Encoder, pcm},
     config::{Camera, Source},
     ids::Epoch,
     storage::layout::{HotKind, HotLayout, PictureKind, hot_pattern},
@@ -107,12 +107,8 @@ impl Recipe<'_> {
                 encode(args, encoder, tier, self.gop());
             }
         }
-        let input = match self.camera.source {
-            Source::Test(_) | Source::V4l2(_) => 1,
-            _ => 0,
-        };
         if self.audio != Sound::None {
-            args.pair("-map", format!("{input}:a:0?"));
+            args.pair("-map", format!("{}:a:0?", self.audio_input()));
         }
         match self.audio {
             Sound::None => {}
@@ -140,6 +136,30 @@ impl Recipe<'_> {
         args.add("-hls_time 1 -hls_list_size 2 -hls_flags temp_file -hls_segment_type mpegts");
         args.pair("-hls_segment_filename", pattern(hot, self.camera, HotKind::Segment, epoch));
         args.0.push(hot.ffmpeg_playlist(&self.camera.id).into());
+    }
+
+    /// Which input has the sound.
+    fn audio_input(&self) -> u8 {
+        match self.camera.source {
+            Source::Test(_) | Source::V4l2(_) => 1,
+            _ => 0,
+        }
+    }
+
+    /// Decoded for the analysis, on a pipe of its own: 16 kHz mono, a tenth of a second at a time. An output of its own
+    /// waits for nobody and nobody for it. `async` with `first_pts=0` fills and trims, so that counting samples from the
+    /// run's start tells their time.
+    pub(super) fn sound(&self, args: &mut Args) {
+        if !self.hears {
+            return;
+        }
+        args.pair("-map", format!("{}:a:0", self.audio_input()));
+        args.add("-c:a pcm_s16le -af");
+        args.0.push(
+            "aresample=16000:async=1:first_pts=0,aformat=sample_fmts=s16:channel_layouts=mono,asetnsamples=n=1600:p=0"
+                .into(),
+        );
+        args.add("-f s16le -flush_packets 1").0.push(format!("pipe:{}", pcm::FD).into());
     }
 
     /// Pictures in one second, for encoders that count them and ignore forced key frames.

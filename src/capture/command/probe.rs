@@ -14,7 +14,7 @@ pub fn probe_source(source: &Source, settings: &Settings) -> Result<Option<Ffmpe
     args.add("-v error -of json -show_entries");
     args.add(
         "format=format_name,duration:stream=codec_type,codec_name,width,height,has_b_frames,avg_frame_rate,r_frame_rate,\
-         sample_rate,channels",
+         sample_rate,channels,start_time",
     );
     match source {
         Source::File(file) => {

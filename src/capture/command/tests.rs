@@ -20,7 +20,7 @@ fn stream(codec: &str, b_frames: u32, audio: Option<&str>) -> SourceProbe {
             has_b_frames: b_frames,
             fps: Some(25.0),
         }),
-        audio: audio.map(|codec| AudioStream { codec: codec.into(), sample_rate: 48_000, channels: 1 }),
+        audio: audio.map(|codec| AudioStream { codec: codec.into(), sample_rate: 48_000, channels: 1, flows: true }),
         duration: None,
     }
 }
@@ -42,7 +42,7 @@ fn check(name: &str, camera: &str, probe: &SourceProbe, encoder: Encoder, attemp
     assert!(found == expected, "{}: expected\n{expected}\nfound\n{found}", golden.display());
 }
 
-const ALL: Attempt = Attempt { audio: true, make_dts: false };
+const ALL: Attempt = Attempt { audio: true, hear: true, make_dts: false };
 
 #[test]
 fn test_pictures() {
@@ -90,7 +90,7 @@ fn rtsp_cameras() {
         Encoder::X264,
         ALL,
     );
-    let second = Attempt { audio: false, make_dts: true };
+    let second = Attempt { audio: false, make_dts: true, ..ALL };
     check("rtsp_copy_second_attempt", &camera("copy", ""), &stream("h264", 0, Some("pcm_alaw")), Encoder::X264, second);
     check("rtsp_copy_of_mjpeg", &camera("copy", ""), &stream("mjpeg", 0, None), Encoder::X264, ALL);
     check("rtsp_hd", &camera("hd", "fps = 15\n"), &stream("h264", 0, Some("pcm_alaw")), Encoder::X264, ALL);
@@ -115,7 +115,7 @@ fn devices_of_this_host() {
     let yuyv = "source = { kind = \"v4l2\", path = \"/dev/video0\", format = \"yuyv422\", size = \"640x480\", audio = \"pulse:card.monitor\" }";
     check("v4l2_mjpeg_alsa_hd", card, &none, Encoder::X264, ALL);
     check("v4l2_yuyv_pulse_sd", yuyv, &none, Encoder::X264, ALL);
-    check("v4l2_second_attempt", card, &none, Encoder::X264, Attempt { audio: false, make_dts: false });
+    check("v4l2_second_attempt", card, &none, Encoder::X264, Attempt { audio: false, ..ALL });
     check(
         "v4l2_plain_low",
         "quality = \"low\"\nsource = { kind = \"v4l2\", path = \"/dev/video0\" }",
@@ -176,6 +176,24 @@ fn without_pictures_nothing_is_decoded() {
     let settings = "[capture]\ncaptures_fps = 0.0\nthumbnails_fps = 0.0\n[[camera]]\nid = \"cam\"\nquality = \"copy\"\nsource = { kind = \"rtsp\", url = \"rtsp://camera/\" }";
     let text = line(settings, &stream("h264", 0, None), Encoder::X264, ALL).to_string();
     assert!(!text.contains("filter_complex ") && !text.contains("mjpeg"), "{text}");
+}
+
+/// The recording is the same; only the output for the analysis is missing.
+#[test]
+fn sound_is_decoded_only_where_it_can_be_heard() {
+    let camera = "[[camera]]\nid = \"cam\"\nquality = \"copy\"\nsource = { kind = \"rtsp\", url = \"rtsp://camera/\" }";
+    let unwatched = format!("[analysis]\nenabled = false\n{camera}");
+    let voiced = stream("h264", 0, Some("aac"));
+    let mut promised = voiced.clone();
+    promised.audio.iter_mut().for_each(|sound| sound.flows = false);
+    let heard = line(camera, &voiced, Encoder::X264, ALL);
+    let check = |settings: &str, probe: &SourceProbe, attempt| {
+        let found = line(settings, probe, Encoder::X264, attempt);
+        assert!(heard.args.starts_with(&found.args) && found.args.len() + 11 == heard.args.len(), "{found}");
+    };
+    check(&unwatched, &voiced, ALL);
+    check(camera, &promised, ALL);
+    check(camera, &voiced, Attempt { hear: false, ..ALL });
 }
 
 #[test]

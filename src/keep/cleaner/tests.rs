@@ -10,7 +10,11 @@ use crate::{
     clock::{ManualClock, Utc90k},
     config,
     keep::CleanerActor,
-    storage::{ChunkEntry, Effect, Gate as Stall, Op, layout::RingSlot, test_disk::Disk},
+    storage::{
+        ChunkEntry, Effect, Gate as Stall, Op,
+        layout::{RingSlot, Sibling},
+        test_disk::Disk,
+    },
 };
 
 /// 2026-11-20T03:00:00Z.
@@ -71,8 +75,9 @@ impl Bench {
             start,
             end: start + 600 * TICKS_PER_SECOND,
             bytes,
-            codecs: String::new(),
+            codecs: "".into(),
             gaps: 0,
+            holes: None,
             sealed,
         };
         let path = self.path(&entry);
@@ -254,4 +259,22 @@ fn until(mut happened: impl FnMut() -> bool) {
         assert!(clock.mono().since(began) < Duration::from_secs(10), "it did not happen");
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn what_lies_beside_a_chunk_goes_with_it() {
+    let bench = Bench::new(&[DAY + 30, 200], LIMITS, IDLE);
+    let beside = |entry: &ChunkEntry| {
+        let id = bench.device.index.device();
+        Sibling::ALL.map(|it| siblings::path(bench.volume(), id, it, entry.key, entry.place))
+    };
+    let chunks = bench.device.index.snapshot();
+    for path in chunks.iter().flat_map(|chunk| beside(chunk)) {
+        bench.volume().mkdir_all(path.parent().unwrap()).unwrap();
+        bench.volume().write_atomic(&path, b"beside").unwrap();
+    }
+    let exist = |entry: &ChunkEntry| beside(entry).map(|path| bench.volume().exists(&path));
+    assert_eq!(bench.cleaner.run(Job::Clean).expired, 1);
+    assert_eq!(exist(&chunks[0]), [false, false]);
+    assert_eq!(exist(&chunks[1]), [true, true]);
 }

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Each box is written and read in one place: [`identity`], [`head`] (both moovs), [`tracks`], [`table`], [`fragment`]
-//! and `moof`, [`mark`]. [`movie`] is what a reader gets instead of a file. [`scan`] finds out what a file holds after damage, [`seal`] lays out the sealed file.
+//! and `moof`, [`mark`]. [`movie`] is what a reader gets instead of a file, [`pack`]
+//! the file of stills beside a chunk. [`scan`] finds out what a file holds after damage, [`seal`] lays out the sealed file.
 
 mod bytes;
 pub mod fragment;
@@ -21,6 +22,7 @@ pub mod identity;
 pub mod mark;
 mod moof;
 pub mod movie;
+pub mod pack;
 pub mod salvage;
 pub mod samples;
 pub mod scan;
@@ -32,6 +34,6 @@ pub mod verify;
 mod window;
 
 pub use fragment::{Fragment, OutSample, TrackRun};
-pub use identity::{ChunkMeta, SealedMeta, head};
+pub use identity::{ChunkMeta, HEAD_READ, SealedMeta, head};
 pub use mark::MarkInfo;
 pub use window::{ReadAt, read_full};

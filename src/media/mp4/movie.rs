@@ -54,14 +54,15 @@ impl Movie {
     }
 
     fn head_at(&self, data_at: u64, media_len: u64) -> Option<Vec<u8>> {
-        let mut out = Vec::new();
+        // The second round knows: a head of an hour is more than a megabyte, and is kept while it is sent.
+        let mut out = Vec::with_capacity(usize::try_from(data_at).unwrap_or_default());
         out.boxed(b"ftyp", |out| match self.video {
             Some(_) => out.bytes(b"isom\0\0\0\0isomiso2mp41mp42"),
             None => out.bytes(b"M4A \0\0\0\0isomiso2mp42M4A "),
         });
-        let mut moov = Vec::new();
-        self.put(&mut moov, data_at)?;
-        out.boxed(b"moov", |out| out.bytes(&moov));
+        let mut built = None;
+        out.boxed(b"moov", |out| built = self.put(out, data_at));
+        built?;
         out.u32(1);
         out.bytes(b"mdat");
         out.u64(media_len.saturating_add(MDAT_HEADER as u64));

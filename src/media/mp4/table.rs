@@ -1,5 +1,7 @@
 //! The sample table of an open chunk, kept in RAM at about 5 bytes a sample, and written as `stbl` when it is sealed.
 
+use std::ops::Range;
+
 use crate::{
     error::{Error, Kind, Result},
     media::mp4::bytes::Put,
@@ -58,6 +60,8 @@ pub struct TrackTable {
     last_duration: u32,
     /// Largest presentation end seen: with B-frames the last sample is not the last shown.
     shown_until: u64,
+    /// The same of the last run alone.
+    run_shown_until: u64,
 }
 
 /// Sample tables of a chunk; both empty in the init moov.
@@ -65,8 +69,9 @@ pub struct TrackTable {
 pub struct Tables {
     pub video: TrackTable,
     pub audio: TrackTable,
-    /// Holes of more than 500 ms in the video, or in the audio of a chunk without video.
-    pub gaps: u32,
+    /// Holes of more than 500 ms in the video, or in the audio of a chunk without video: presentation times, in ticks of
+    /// that track.
+    pub holes: Vec<Range<u64>>,
 }
 
 impl Tables {
@@ -81,20 +86,26 @@ impl Tables {
         let (table, run, rate) =
             if has_video { (&self.video, video, 90_000) } else { (&self.audio, audio, u64::from(audio_rate)) };
         let is_gap = !table.is_empty() && !run.samples.is_empty() && run.base > table.end() + rate / 2;
-        self.gaps += u32::from(is_gap);
+        if is_gap {
+            self.holes.push(table.run_shown_until..first_shown(run));
+        }
         self.video.push(video);
         self.audio.push(audio);
     }
 
+    pub fn gaps(&self) -> u32 {
+        u32::try_from(self.holes.len()).unwrap_or(u32::MAX)
+    }
+
     pub fn snapshot(&self) -> TablesSnapshot {
-        TablesSnapshot { video: self.video.snapshot(), audio: self.audio.snapshot(), gaps: self.gaps }
+        TablesSnapshot { video: self.video.snapshot(), audio: self.audio.snapshot(), holes: self.holes.len() }
     }
 
     /// Forgets everything after `snapshot`.
     pub fn restore(&mut self, snapshot: &TablesSnapshot) {
         self.video.restore(&snapshot.video);
         self.audio.restore(&snapshot.audio);
-        self.gaps = snapshot.gaps;
+        self.holes.truncate(snapshot.holes);
     }
 }
 
@@ -102,7 +113,7 @@ impl Tables {
 pub struct TablesSnapshot {
     video: Snapshot,
     audio: Snapshot,
-    gaps: u32,
+    holes: usize,
 }
 
 /// How long the tables were, so that an uncommitted tail can be forgotten again.
@@ -117,6 +128,7 @@ pub struct Snapshot {
     last_start: u64,
     last_duration: u32,
     shown_until: u64,
+    run_shown_until: u64,
 }
 
 impl TrackTable {
@@ -140,6 +152,7 @@ impl TrackTable {
             self.first_shown = first_shown(run);
         }
         self.chunks.push((run.offset, count));
+        self.run_shown_until = 0;
         let mut at = run.base;
         for sample in &run.samples {
             if !self.sizes.is_empty() {
@@ -153,8 +166,9 @@ impl TrackTable {
             self.last_start = at;
             self.last_duration = sample.duration;
             at = at.saturating_add(u64::from(sample.duration));
-            self.shown_until = self.shown_until.max(at.saturating_add_signed(i64::from(sample.cts)));
+            self.run_shown_until = self.run_shown_until.max(at.saturating_add_signed(i64::from(sample.cts)));
         }
+        self.shown_until = self.shown_until.max(self.run_shown_until);
     }
 
     /// Runs pushed from now on are of sample entry `number`, counted from 1.
@@ -208,6 +222,7 @@ impl TrackTable {
             last_start: self.last_start,
             last_duration: self.last_duration,
             shown_until: self.shown_until,
+            run_shown_until: self.run_shown_until,
         }
     }
 
@@ -225,6 +240,7 @@ impl TrackTable {
         self.last_start = snapshot.last_start;
         self.last_duration = snapshot.last_duration;
         self.shown_until = snapshot.shown_until;
+        self.run_shown_until = snapshot.run_shown_until;
     }
 
     /// The `stbl` children after `stsd` (ISO/IEC 14496-12 §8.6, §8.7). Empty tables make those of an init moov.
@@ -293,9 +309,8 @@ fn first_shown(run: &Run) -> u64 {
 
 fn put_list(out: &mut Vec<u8>, values: &[u32]) {
     out.u32(values.len() as u32);
-    for value in values {
-        out.u32(*value);
-    }
+    out.reserve(4 * values.len());
+    out.extend(values.iter().flat_map(|value| value.to_be_bytes()));
 }
 
 /// Run-length list: (count, value), the shape of `stts` and `ctts`.

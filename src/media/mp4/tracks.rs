@@ -104,7 +104,7 @@ impl Tracks {
 /// Media time stays wall time - start: a track that is shown later than the chunk starts waits with an empty edit. The
 /// second edit begins at the sample shown first, wherever shifted composition offsets put it: FFmpeg 5.1 complains
 /// of an edit that begins before any sample.
-fn edits(table: &TrackTable, timescale: u32) -> Vec<Edit> {
+pub(crate) fn edits(table: &TrackTable, timescale: u32) -> Vec<Edit> {
     let first_shown = table.first_shown();
     let wait_90k = to_90k(first_shown, timescale);
     let media_time = (first_shown + u64::from(table.cts_shift())).saturating_sub(table.start());
@@ -216,7 +216,7 @@ pub(crate) fn put_audio_entry(out: &mut Vec<u8>, audio: &AudioConfig) {
 }
 
 /// Lengths here stay below 128, so one length byte does.
-fn put_descriptor(out: &mut Vec<u8>, tag: u8, len: usize) {
+pub(crate) fn put_descriptor(out: &mut Vec<u8>, tag: u8, len: usize) {
     out.u8(tag);
     out.u8(len as u8);
 }

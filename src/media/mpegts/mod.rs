@@ -14,7 +14,6 @@ use audio::Framing;
 use packet::{Found, Packet, Packets};
 use pes::Pes;
 use psi::{Stream, StreamKind};
-use time::Reference;
 
 mod audio;
 mod packet;
@@ -30,6 +29,7 @@ mod video;
 
 pub use packet::PACKET_BYTES;
 pub use span::{Span, span};
+pub use time::Reference;
 
 /// Why a file gives no segment.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -13,6 +13,7 @@ use std::{
 };
 
 use crate::{
+    archive::Siblings,
     clock::{ManualClock, Utc90k},
     config::{self, Settings},
     error::Result,
@@ -33,6 +34,7 @@ use crate::{
 };
 
 mod actor;
+mod beside;
 mod disk;
 mod media;
 
@@ -53,6 +55,7 @@ struct Bench {
     settings: Arc<Settings>,
     evicted: Arc<AtomicU64>,
     daemon: Option<(Arc<MergerParts>, Token)>,
+    siblings: Option<Arc<Siblings>>,
 }
 
 impl Bench {
@@ -66,7 +69,7 @@ impl Bench {
         settings.storage.root = cold_folder.path().to_owned();
         let settings = Arc::new(settings);
         let evicted = Arc::default();
-        let mut bench = Self { manual, hot_folder, cold_folder, settings, evicted, daemon: None };
+        let mut bench = Self { manual, hot_folder, cold_folder, settings, evicted, daemon: None, siblings: None };
         bench.start();
         bench
     }
@@ -86,6 +89,9 @@ impl Bench {
         let cell = MergeCell::new(self.settings.archive.chunk_seconds);
         let token = cell.adopt();
         let evicted = self.evicted.clone();
+        let index = Arc::new(DeviceIndex::new(device()));
+        let siblings = Siblings::new(volume.clone(), index.clone(), 2, metrics.clone(), log.clone());
+        self.siblings = Some(siblings.clone());
         let parts = MergerParts {
             device: device(),
             stagger: (0, 1),
@@ -93,7 +99,7 @@ impl Bench {
             clock: clock.clone(),
             log: log.clone(),
             hot,
-            index: Arc::new(DeviceIndex::new(device())),
+            index,
             retention: Retention::load(&volume, clock),
             epochs: EpochSource::open(device(), volume.clone(), committer.clone(), metrics.clone(), log),
             volume,
@@ -103,6 +109,9 @@ impl Bench {
             evict: Arc::new(move |bytes| {
                 evicted.fetch_add(bytes, Ordering::Relaxed);
             }),
+            told: Arc::new(|_, _| {}),
+            beside: siblings,
+            tied: Arc::new(|_, _, _| {}),
         };
         self.daemon = Some((Arc::new(parts), token));
     }
@@ -113,7 +122,7 @@ impl Bench {
         let (done, wait) = std::sync::mpsc::channel::<()>();
         self.parts().committer.submit(Box::new(move || drop(done))).unwrap();
         assert!(wait.recv().is_err());
-        self.daemon = None;
+        (self.daemon, self.siblings) = (None, None);
         self.start();
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     ids::Epoch,
     media::{AudioCodec, AudioSample, AudioTrack, VideoSample, VideoTrack, mp4::OutSample},
-    merge::{anchor::Step, lay::PlannedRun},
+    merge::lay::PlannedRun,
     storage::layout::RingSlot,
 };
 

@@ -4,7 +4,7 @@ use super::{timeline::recorded, *};
 
 /// A finished chunk of five pictures from 300 s ago on, a growing one of four from 100 s ago on, one picture a second.
 fn host() -> Host {
-    recorded(&[(300, &[0, 1, 2, 3, 4], true), (100, &[0, 1, 2, 3], false)])
+    recorded(&[(300, &[0, 1, 2, 3, 4], true), (100, &[0, 1, 2, 3], false)]).nothing_waits()
 }
 
 /// Seconds ago as a query wants them.

@@ -34,7 +34,13 @@ impl Bench {
         limits(&mut settings.limits);
         let spawner = Spawner::start(WorkGroup::default()).unwrap();
         let readers = host.state.readers.clone();
-        let encodes = encodes::Encodes::new(spawner, readers, Arc::new(settings), host.manual.clock());
+        let encodes = encodes::Encodes::new(
+            spawner,
+            readers,
+            Arc::new(settings),
+            host.manual.clock(),
+            host.state.feed.events.clone(),
+        );
         Self { host, encodes }
     }
 
@@ -184,4 +190,50 @@ fn results_stay_within_their_budget() {
     let bench = Bench::new(COPIES, |limits| limits.encode_bytes.0 = 100);
     let (status, refused) = bench.ended(4);
     assert_eq!((status, &refused["error"]["kind"]), (507, &"full".into()), "{refused}");
+}
+
+#[test]
+fn a_job_is_told_of_and_taken_back() {
+    let bench = Bench::new(&format!("echo $$ >> $DIR/told\n{HANGS}"), |_| {});
+    let events = bench.host.state.feed.events.clone();
+    let mut listener = events.listen(None);
+    let mut heard = Vec::new();
+    let mut hear_until = |kind: &str| {
+        until(kind, || {
+            while let Some(Some(crate::events::Heard::Event(event))) =
+                futures_util::FutureExt::now_or_never(listener.next())
+            {
+                heard.push(event);
+            }
+            heard.iter().any(|event| event.kind == kind)
+        });
+        heard.drain(..).map(|event| event.kind).collect::<Vec<_>>()
+    };
+    // Looking at it first: as if it waited, but nothing does.
+    let peeked = bench.encodes.peek(&bench.clip(2), Preset::Fast);
+    assert_eq!(told(peeked).1["state"], "queued");
+    assert!(!bench.encodes.remove("cam-none-fast"));
+    let (_, first) = bench.ask(2, Preset::Fast);
+    let id = first["job_url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    assert_eq!(hear_until("job_started"), ["job_started"]);
+    until("FFmpeg tells its number", || bench.told().ends_with('\n'));
+    let pid = bench.told().trim().to_owned();
+    assert_eq!(told(bench.encodes.peek(&bench.clip(2), Preset::Fast)).1["state"], "running");
+    // Taken back and asked for again at once: the new one is not mistaken for the old.
+    assert!(bench.encodes.remove(&id) && !bench.encodes.remove(&id));
+    assert_eq!(bench.ask(2, Preset::Fast).1["state"], "queued");
+    until("the first is killed", || !Path::new("/proc").join(&pid).exists());
+    let kinds = hear_until("job_started");
+    assert_eq!(kinds, ["job_cancelled", "job_started"]);
+    assert_eq!(bench.ask(2, Preset::Fast).1["state"], "running");
+    assert!(bench.encodes.remove(&id));
+    assert_eq!(hear_until("job_cancelled"), ["job_cancelled"]);
+
+    let bench = Bench::new(COPIES, |_| {});
+    assert_eq!(bench.ended(2).0, 200);
+    let folder = HotLayout::new(bench.host.dir.path().join("hot")).encoded();
+    let kept = || fs::read_dir(&folder).unwrap().count();
+    assert_eq!(kept(), 1);
+    assert!(bench.encodes.remove(&id));
+    assert_eq!(kept(), 0, "the result goes with the job");
 }

@@ -1,6 +1,9 @@
 //! Screenshots and the restart video.
 
-use super::*;
+use super::{
+    timeline::{recorded, recorded_on},
+    *,
+};
 use crate::storage::layout::PictureKind;
 
 /// 16×16 pixels in JPEG.
@@ -13,14 +16,14 @@ fn jpeg() -> Vec<u8> {
 }
 
 impl Host {
-    fn picture(&self, kind: PictureKind, number: u64, bytes: &[u8]) {
+    pub(super) fn picture(&self, kind: PictureKind, number: u64, bytes: &[u8]) {
         let key = SegmentKey { epoch: Epoch(7), number };
         let hot = HotLayout::new(self.dir.path().join("hot"));
         fs::write(hot.file(&self.device().id, HotKind::Picture(kind), key), bytes).unwrap();
         self.device().hot.picture_arrived(kind, key, bytes.len() as u64, self.state.clock.wall());
     }
 
-    fn post(&self, path: &str, kind: &str, body: &str) -> Reply {
+    pub(super) fn post(&self, path: &str, kind: &str, body: &str) -> Reply {
         let mut stream = TcpStream::connect(self.address).unwrap();
         let (length, kind) = (body.len(), format!("Content-Type: {kind}"));
         let head = format!(
@@ -87,6 +90,51 @@ fn a_screenshot_is_made_smaller_on_request() {
     assert_eq!(host.get("/api/host/screenshot/cam?width=32").json()["error"]["kind"], "corrupt");
 }
 
+/// A host whose FFmpeg makes the same JPEG of everything, with a line in `told` for each: what is decoded is compared in
+/// `tests/chunk/stills`.
+fn decoding_host() -> Host {
+    Host::start_with(|settings, folder| {
+        fs::write(folder.join("a.jpg"), jpeg()).unwrap();
+        let script = folder.join("ffmpeg.sh");
+        let lines = "#!/bin/sh\ncd DIR\necho x >> told\ncat > /dev/null\ncat a.jpg\n"
+            .replace("DIR", &folder.display().to_string());
+        fs::write(&script, lines).unwrap();
+        fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        settings.ffmpeg.path = script;
+    })
+}
+
+#[test]
+fn a_moment_that_waits_in_hot_is_committed_once_and_shown() {
+    let (host, commits) = super::newest::waiting(decoding_host());
+    for (ago, status) in [(3, 200), (2, 200), (-60, 404)] {
+        let reply = host.get(&format!("/api/host/screenshot/cam?at={}", NOW.as_seconds() - ago));
+        assert_eq!((reply.status, commits.load(Ordering::Relaxed)), (status, 1), "{ago}");
+    }
+}
+
+#[test]
+fn a_picture_is_decoded_once() {
+    let host = recorded_on(decoding_host(), &[(300, &[0, 1, 2, 3, 4], true)]);
+    let decoded = || fs::read_to_string(host.dir.path().join("told")).unwrap_or_default().lines().count();
+    let ask = |at: i64, query: &str| {
+        let reply = host.get(&format!("/api/host/screenshot/cam?at={}{query}", NOW.as_seconds() - at));
+        assert_eq!((reply.status, reply.body == jpeg()), (200, true), "{at}{query}");
+        reply.header("etag").unwrap().to_owned()
+    };
+    let etag = ask(299, "");
+    assert_eq!((ask(299, ""), decoded()), (etag.clone(), 1));
+    assert_ne!(ask(298, ""), etag);
+    assert_ne!(ask(299, "&width=32"), etag);
+    assert_eq!(decoded(), 3);
+    ask(299, "&width=32");
+    assert_eq!(decoded(), 3);
+    // A chunk that is no more has no picture, whatever is remembered.
+    let chunk = host.device().index.snapshot()[0].key;
+    host.device().index.remove(&chunk);
+    assert_eq!(host.get("/api/host/screenshot/cam?at=1699999701").status, 503, "a segment waits in hot");
+}
+
 #[test]
 fn past_pictures_are_asked_for_in_words_that_make_sense() {
     let host = Host::start();
@@ -114,18 +162,7 @@ fn a_restart_video_of_a_disk_that_takes_nothing_is_an_address_all_the_same() {
         device.index.remove(&key);
     }
     let answer = |commit: fn() -> Result<()>| {
-        let WebDevice { id, camera, hot, index, metrics, status, .. } = device.as_ref();
-        let commit = Arc::new(move || Box::pin(std::future::ready(commit())) as LocalBoxFuture<'static, Result<()>>);
-        let device = WebDevice {
-            id: id.clone(),
-            camera: camera.clone(),
-            hot: hot.clone(),
-            index: index.clone(),
-            metrics: metrics.clone(),
-            status: status.clone(),
-            commit,
-        };
-        host.state.devices.store(Arc::new(vec![Arc::new(device)]));
+        host.commits_by(Arc::new(move || Box::pin(std::future::ready(commit()))));
         host.post("/api/host/restart-video/cam", "application/json", r#"{"duration_seconds": 20}"#)
     };
     // The segment in hot arrived at 22:13:20.
@@ -136,12 +173,12 @@ fn a_restart_video_of_a_disk_that_takes_nothing_is_an_address_all_the_same() {
 
 #[test]
 fn a_restart_video_is_an_address_for_the_last_seconds() {
-    let host = Host::start();
+    let host = recorded(&[(300, &[0, 1, 2, 3, 4], true), (100, &[0, 1, 2, 3], false)]).nothing_waits();
     let path = "/api/host/restart-video/cam";
     let made = host.post(path, "application/json", r#"{"duration_seconds": 10}"#);
     assert_eq!((made.status, made.json()["success"].as_bool()), (200, Some(true)));
-    // The newest chunk of this host ends ten minutes after it began.
-    let expected = "/api/host/clip/cam.mp4?start=2023-11-14T22:19:50.000Z&end=2023-11-14T22:20:00.000Z";
+    // 96 s ago, where the last picture of the growing chunk ends.
+    let expected = "/api/host/clip/cam.mp4?start=2023-11-14T22:11:34.000Z&end=2023-11-14T22:11:44.000Z";
     assert_eq!(made.json()["video_url"], expected);
     let again = host.post(path, "application/json", r#"{"duration_seconds": 10}"#);
     assert_ne!(made.json()["video_id"], again.json()["video_id"]);

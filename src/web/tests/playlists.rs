@@ -1,6 +1,6 @@
 //! Playlists of the archive, asked for in every wrong way.
 
-use super::*;
+use super::{timeline::recorded, *};
 
 #[test]
 fn spans_that_make_no_sense_are_refused_by_name() {
@@ -48,4 +48,31 @@ fn a_file_that_is_no_chunk_is_a_gap() {
     assert_eq!((closed.status, closed.json()["error"]["kind"].as_str()), (404, Some("not_found")));
     let open = host.get("/api/host/playlist/cam.m3u8?start=1699999200");
     assert_eq!((open.status, open.json()["error"]["kind"].as_str()), (503, Some("unavailable")));
+}
+
+/// Without a start the list begins an hour ago, which is later at each look; and what expires leaves any growing list.
+#[test]
+fn numbers_rise_when_a_growing_list_loses_its_front() {
+    let gop: Vec<u64> = (0..24).collect();
+    let host = recorded(&[(3610, &gop, true), (3500, &gop, true), (100, &gop, true)]);
+    let look = |query: &str| {
+        let reply = host.get(&format!("/api/host/playlist/cam.m3u8{query}"));
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        m3u8_rs::parse_media_playlist_res(&reply.body).unwrap()
+    };
+    let told = |list: &m3u8_rs::MediaPlaylist| {
+        (list.media_sequence, list.discontinuity_sequence, list.segments.len(), list.playlist_type.is_some())
+    };
+    let all = "?start=1699996000";
+    assert_eq!(told(&look(all)), (0, 0, 12, true));
+    // An hour ago lies within the oldest chunk: it is listed whole.
+    assert_eq!(told(&look("")), (0, 0, 12, false));
+    host.manual.advance(Duration::from_secs(20));
+    assert_eq!(told(&look("")), (4, 1, 8, false));
+    let oldest = host.device().index.snapshot()[0].key;
+    host.device().index.remove(&oldest);
+    assert_eq!(told(&look(all)), (4, 1, 8, false));
+    host.manual.advance(Duration::from_secs(300));
+    assert_eq!(told(&look("")), (8, 2, 4, false));
+    assert_eq!(told(&look("?start=1699996001")), (0, 0, 8, true), "another list");
 }

@@ -33,8 +33,9 @@ impl Host {
             start,
             end: writer.end(),
             bytes: writer.published_len(),
-            codecs: writer.codecs().to_owned(),
+            codecs: writer.codecs().into(),
             gaps: writer.gaps(),
+            holes: None,
             sealed,
         };
         if sealed {
@@ -46,7 +47,11 @@ impl Host {
 
 /// A host that has nothing but what is recorded here; times are seconds before now.
 pub(super) fn recorded(chunks: &[(i64, &[u64], bool)]) -> Host {
-    let host = Host::start();
+    recorded_on(Host::start(), chunks)
+}
+
+/// On this host.
+pub(super) fn recorded_on(host: Host, chunks: &[(i64, &[u64], bool)]) -> Host {
     let index = &host.device().index;
     index.snapshot().iter().for_each(|chunk| drop(index.remove(&chunk.key)));
     for (ago, at, sealed) in chunks {

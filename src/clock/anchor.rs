@@ -6,10 +6,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use crate::{
-    clock::{Clock, Mono, TICKS_PER_SECOND, Utc90k, ticks_90k},
-    ids::SegmentKey,
-};
+use super::{Clock, Mono, TICKS_PER_SECOND, Utc90k, ticks_90k};
+use crate::ids::SegmentKey;
 
 /// An offset this wrong is replaced within a chunk as well; less is left to the next chunk's start.
 pub const REANCHOR_90K: i64 = TICKS_PER_SECOND / 2;

@@ -1,0 +1,103 @@
+//! Reads the settings again while everything runs: thresholds take effect at once, all else is named as waiting for a
+//! restart. Settings with a fault change nothing.
+
+use std::path::Path;
+
+use serde_json::Value;
+use slog::{Logger, error, info, warn};
+
+use crate::{
+    config::{self, Settings},
+    frames::Thresholds,
+};
+
+/// What a camera or section may change without a restart.
+const LIVE: &str = "detect";
+
+/// `running` are the settings of the start. Reads a file: may block as long as its disk does.
+pub fn reload(file: Option<&Path>, running: &Settings, thresholds: &Thresholds, log: &Logger) {
+    let fresh = match config::load(file) {
+        Ok(fresh) => fresh,
+        Err(problems) => {
+            for problem in problems {
+                error!(log, "settings are refused, those in force stay"; "path" => &problem.path,
+                    "value" => &problem.value, "rule" => &problem.rule);
+            }
+            return;
+        }
+    };
+    let changed = thresholds.apply(&fresh);
+    let waiting = differences(running, &fresh);
+    for device in &changed {
+        info!(log, "thresholds changed"; "device" => %device);
+    }
+    if !waiting.is_empty() {
+        warn!(log, "settings changed that need a restart"; "settings" => waiting.join(", "));
+    }
+    info!(log, "settings are read"; "changed" => changed.len(), "waiting" => waiting.len());
+}
+
+/// Paths of what differs, thresholds apart. Without values, which may be secrets.
+fn differences(old: &Settings, new: &Settings) -> Vec<String> {
+    let tree = |settings: &Settings| serde_json::to_value(settings).unwrap_or_default();
+    let (mut old, mut new) = (tree(old), tree(new));
+    for tree in [&mut old, &mut new] {
+        without_live(tree);
+        let cameras = tree.get_mut("camera").and_then(Value::as_array_mut);
+        cameras.into_iter().flatten().for_each(without_live);
+    }
+    let mut found = Vec::new();
+    compare("", &old, &new, &mut found);
+    found
+}
+
+fn without_live(tree: &mut Value) {
+    if let Some(fields) = tree.as_object_mut() {
+        fields.remove(LIVE);
+    }
+}
+
+fn compare(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
+    match (old, new) {
+        (Value::Object(before), Value::Object(after)) => {
+            let keys = before.keys().chain(after.keys().filter(|key| !before.contains_key(*key)));
+            for key in keys {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let value = |of: &serde_json::Map<String, Value>| of.get(key).cloned().unwrap_or_default();
+                compare(&path, &value(before), &value(after), found);
+            }
+        }
+        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
+            for (i, (before, after)) in before.iter().zip(after).enumerate() {
+                compare(&format!("{path}[{i}]"), before, after, found);
+            }
+        }
+        _ if old != new => found.push(path.to_owned()),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_is_named_without_its_value() {
+        let check = |before: &str, after: &str, expected: &[&str]| {
+            let settings = |text: &str| config::parse(text).unwrap();
+            assert_eq!(differences(&settings(before), &settings(after)), expected, "{before} to {after}");
+        };
+        let camera = |url: &str, rest: &str| {
+            format!("[[camera]]\nid = \"a\"\nsource = {{ kind = \"rtsp\", url = \"{url}\" }}\n{rest}\n")
+        };
+        check("", "[detect]\nsilence_db = -60.0", &[]);
+        check("", "[archive]\ncommit_seconds = 30", &["archive.commit_seconds"]);
+        check("", "[storage]\nvolume_id = \"x\"", &["storage.volume_id"]);
+        check("[storage]\nvolume_id = \"x\"", "", &["storage.volume_id"]);
+        check(&camera("rtsp://a", ""), &camera("rtsp://u:secret@a", ""), &["camera[0].source.url"]);
+        check(&camera("rtsp://a", ""), &camera("rtsp://a", "detect = { black_luma = 3 }"), &[]);
+        check(&camera("rtsp://a", ""), &camera("rtsp://a", "fps = 5"), &["camera[0].fps"]);
+        check("", &camera("rtsp://a", ""), &["camera"]);
+        check("", "[notify]\nwebhook = [{ url = \"http://h/\", secret = \"s\" }]", &["notify.webhook"]);
+    }
+}
