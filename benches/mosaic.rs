@@ -62,6 +62,7 @@ fn record(volume: &Arc<Volume>, number: usize, thumbnails: &[Bytes]) -> Arc<Devi
         gaps: 0,
         holes: None,
         sealed: true,
+        original: false,
     });
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let metrics = Metrics::new().device(index.device());

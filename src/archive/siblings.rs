@@ -220,8 +220,8 @@ impl Siblings {
     fn settle_or_remove(&self, key: ChunkKey) {
         let _ring = self.index.hold_ring();
         let done = match self.index.get(&key).map(|entry| entry.place) {
-            Some(Place::Ring(slot)) => siblings::settle(&self.volume, &self.device, key, slot),
             Some(Place::Temp) => Ok(()),
+            Some(place) => siblings::settle(&self.volume, &self.device, key, place),
             None => siblings::remove(&self.volume, &self.device, key, Place::Temp),
         };
         if let Err(error) = done {

@@ -22,7 +22,7 @@ use crate::{
     error::{Kind, Result},
     ids::DeviceId,
     storage::{
-        DeviceIndex, Place, Retention, Volume,
+        DeviceIndex, Retention, Volume,
         layout::ChunkKey,
         retention::{Moment, PLAUSIBLE},
         siblings, tmpfs,
@@ -304,7 +304,7 @@ impl Cleaner {
             let chunks = device.index.snapshot();
             for chunk in chunks.iter() {
                 let name = (device.index.device().clone(), chunk.key);
-                let settled = chunk.sealed && matches!(chunk.place, Place::Ring(_));
+                let settled = chunk.sealed && chunk.place.is_settled();
                 let (since, age) = memory.get(&name).copied().unwrap_or_else(|| {
                     // Finished when first seen: from an earlier daemon, so its label is the best there is.
                     let told = settled && chunk.end >= PLAUSIBLE;
@@ -336,7 +336,7 @@ impl Cleaner {
         let Some(entry) = device.index.remove(&deletion.key) else { return Ok(()) };
         let (volume, id) = (&self.parts.volume, device.index.device());
         let beside = siblings::remove(volume, id, entry.key, entry.place);
-        match beside.and_then(|()| volume.unlink(&entry.path(volume.layout(), id))) {
+        match beside.and_then(|()| volume.of(entry.place).unlink(&entry.path(volume.layout(), id))) {
             Err(error) if error.kind != Kind::NotFound => {
                 device.index.put(entry.as_ref().clone());
                 Err(error)

@@ -157,6 +157,7 @@ pub fn entry(meta: &ChunkMeta, place: Place, bytes: u64) -> ChunkEntry {
         gaps: meta.sealed.as_ref().map_or(0, |sealed| sealed.gaps),
         holes: None,
         sealed: meta.sealed.is_some(),
+        original: false,
     }
 }
 

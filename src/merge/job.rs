@@ -351,6 +351,7 @@ pub(super) fn open_entry(writer: &ChunkWriter, end: Utc90k) -> ChunkEntry {
         gaps: writer.gaps(),
         holes: Some(writer.holes()),
         sealed: false,
+        original: false,
     }
 }
 

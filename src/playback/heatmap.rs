@@ -350,6 +350,7 @@ mod tests {
             gaps: 2,
             holes: Some([Hole { start: at(12), end: at(14) }, Hole { start: at(18), end: at(20) }].into()),
             sealed: true,
+            original: false,
         };
         let told = |chunk: &ChunkEntry| {
             let mut strip = Strip::new(Columns::of(at(10), at(20), 60));

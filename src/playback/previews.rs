@@ -10,7 +10,7 @@ use crate::{
     ids::DeviceId,
     media::mp4::pack::{self, StillRef},
     storage::{
-        ChunkEntry, DeviceIndex, Place, Volume,
+        ChunkEntry, DeviceIndex, Volume,
         layout::{ChunkKey, Sibling},
         siblings::{self, SLACK_90K},
     },
@@ -46,7 +46,7 @@ impl PreviewCache {
         let Some((_, pack)) = open(volume, index, chunk.key)? else { return Ok(Arc::new([])) };
         let list: Arc<[StillRef]> = pack.stills.into();
         // A growing pack has more the next time; what was not there yet may come with its chunk's hand-over.
-        if pack.is_sealed && matches!(chunk.place, Place::Ring(_)) {
+        if pack.is_sealed && chunk.place.is_settled() {
             self.lists.insert(key, Arc::clone(&list));
         }
         Ok(list)

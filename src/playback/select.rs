@@ -108,6 +108,7 @@ mod tests {
             gaps: 0,
             holes: None,
             sealed: true,
+            original: false,
         })
     }
 

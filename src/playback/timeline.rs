@@ -114,6 +114,7 @@ mod tests {
             gaps: 0,
             holes: None,
             sealed: true,
+            original: false,
         })
     }
 

@@ -16,7 +16,7 @@ use crate::{
     ids::DeviceId,
     storage::{
         inventory::Loaded,
-        layout::{ChunkKey, ColdLayout, RingSlot},
+        layout::{ChunkKey, ColdLayout, Companion, RingSlot, Shelf},
     },
 };
 
@@ -30,6 +30,15 @@ pub enum Place {
     /// `segments/temp`: growing, or sealed and about to be renamed.
     Temp,
     Ring(RingSlot),
+    /// Filed by the day and hour of its start.
+    Library(RingSlot, Shelf),
+}
+
+impl Place {
+    /// Whether nobody writes the file any more; it may still move from here to an older place.
+    pub fn is_settled(self) -> bool {
+        !matches!(self, Self::Temp)
+    }
 }
 
 /// Footage missing inside a chunk: more than 500 ms of it.
@@ -56,14 +65,18 @@ pub struct ChunkEntry {
     /// Where they are, once somebody found out; see [`Self::holes`].
     pub holes: Option<Arc<[Hole]>>,
     pub sealed: bool,
+    /// It was encoded anew and is kept as `X.mp4.original` beside its successor: found by its key, in no list.
+    pub original: bool,
 }
 
 impl ChunkEntry {
     pub fn path(&self, layout: &ColdLayout, device: &DeviceId) -> PathBuf {
-        match self.place {
+        let path = match self.place {
             Place::Temp => layout.open_chunk(device, self.key),
             Place::Ring(slot) => layout.ring_chunk(device, slot),
-        }
+            Place::Library(slot, _) => layout.library_chunk(device, self.start, slot),
+        };
+        if self.original { Companion::Original.beside(&path) } else { path }
     }
 
     /// Its gaps, in order; None while nobody has read where they are.
@@ -158,6 +171,8 @@ pub struct Learned {
 pub struct DeviceIndex {
     device: DeviceId,
     chunks: ArcSwap<Chunks>,
+    /// Kept originals of chunks that were encoded anew.
+    originals: ArcSwap<Chunks>,
     /// Held while a successor list is made: a commit copies the pointers of a month, next to its `fdatasync` nothing.
     writing: Mutex<()>,
     ring: Mutex<()>,
@@ -174,6 +189,7 @@ impl DeviceIndex {
         Self {
             device,
             chunks: ArcSwap::default(),
+            originals: ArcSwap::default(),
             writing: Mutex::default(),
             ring: Mutex::default(),
             loaded: Mutex::default(),
@@ -244,8 +260,43 @@ impl DeviceIndex {
         self.change(|chunks| place_of(chunks, key).map(|at| chunks.remove(at)))
     }
 
+    /// A kept original is found too.
     pub fn get(&self, key: &ChunkKey) -> Option<Arc<ChunkEntry>> {
-        self.chunks.load().get(key).cloned()
+        let listed = self.chunks.load().get(key).cloned();
+        listed.or_else(|| self.originals.load().get(key).cloned())
+    }
+
+    /// Kept originals, sorted by start.
+    pub fn originals(&self) -> Arc<Chunks> {
+        self.originals.load_full()
+    }
+
+    /// Puts a successor in the place of the chunk it was made of, which stays as an original or goes.
+    pub fn replace(&self, old: &ChunkKey, new: ChunkEntry, keep: bool) {
+        self.change(|chunks| {
+            let replaced = place_of(chunks, old).map(|at| chunks.remove(at));
+            insert(chunks, new);
+            if let Some(replaced) = replaced.filter(|_| keep) {
+                let original = ChunkEntry { original: true, ..replaced.as_ref().clone() };
+                self.change_originals(|originals| insert(originals, original));
+            }
+        });
+    }
+
+    /// Found at start.
+    pub fn put_original(&self, original: ChunkEntry) {
+        let _one_writer = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.change_originals(|originals| {
+            if place_of(originals, &original.key).is_none() {
+                insert(originals, ChunkEntry { original: true, ..original });
+            }
+        });
+    }
+
+    /// Takes a kept original out.
+    pub fn remove_original(&self, key: &ChunkKey) -> Option<Arc<ChunkEntry>> {
+        let _one_writer = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.change_originals(|originals| place_of(originals, key).map(|at| originals.remove(at)))
     }
 
     pub fn at_slot(&self, slot: RingSlot) -> Option<Arc<ChunkEntry>> {
@@ -281,6 +332,14 @@ impl DeviceIndex {
         let mut chunks = self.chunks.load().list.clone();
         let made = edit(&mut chunks);
         self.chunks.store(Arc::new(Chunks::of(chunks)));
+        made
+    }
+
+    /// Hold `writing`.
+    fn change_originals<T>(&self, edit: impl FnOnce(&mut Vec<Arc<ChunkEntry>>) -> T) -> T {
+        let mut originals = self.originals.load().list.clone();
+        let made = edit(&mut originals);
+        self.originals.store(Arc::new(Chunks::of(originals)));
         made
     }
 }

@@ -210,6 +210,7 @@ fn read_chunk(
         gaps: sealed.gaps,
         holes: None,
         sealed: true,
+        original: false,
     };
     Ok((chunk, sealed.last_mark.map(|mark| mark.last)))
 }

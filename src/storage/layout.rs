@@ -18,7 +18,9 @@
 //! ROOT/<device>/metadata/<H>/chunk_10min_<i>[-n].jsonl      verdicts on its frames
 //! ROOT/<device>/captures/<H>/<arrival_ms>.jpg               every capture of the last hours, where that is asked for
 //! ROOT/<device>/evidence/YYYY-MM-DD/<start_ms>-<kind>-<first|worst|last>.jpg   pictures that prove incidents
-//! ROOT/<device>/library/YYYY-MM-DD/HH/…                     the same names once they leave the ring
+//! ROOT/<device>/library/YYYY-MM-DD/HH/…                     chunks once they leave the ring, and what lies beside them
+//! LIBRARY_ROOT/<device>/library/YYYY-MM-DD/HH/…             the same on a second volume
+//! X.mp4.new  X.mp4.original  X.transcoded                  beside a chunk X.mp4 that is or was encoded anew
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -29,9 +31,11 @@ use crate::{
 };
 
 mod evidence;
+mod library;
 mod sibling;
 
 pub use evidence::{EvidenceKey, Shot};
+pub use library::{Companion, LibraryHour, Shelf};
 pub use sibling::Sibling;
 
 /// Pictures FFmpeg writes into hot, by use.

@@ -1,6 +1,9 @@
 //! The files beside a chunk: where they are found, how they come to the ring and leave it with their chunk.
 
-use std::{fs::File, path::PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
@@ -8,7 +11,7 @@ use crate::{
     ids::DeviceId,
     storage::{
         index::{ChunkEntry, DeviceIndex, Place},
-        layout::{ChunkKey, RingSlot, Sibling},
+        layout::{ChunkKey, Sibling},
         volume::Volume,
     },
 };
@@ -38,19 +41,20 @@ impl Beside for () {
     fn recover(&self) {}
 }
 
-/// Moves what lies beside a chunk in `temp` to its place in the ring, over whatever was left there, and makes the new
+/// Moves what lies beside a chunk in `temp` to where the chunk is now, over whatever was left there, and makes the new
 /// names durable. Hold the ring: the place must be that chunk's.
-pub fn settle(volume: &Volume, device: &DeviceId, key: ChunkKey, slot: RingSlot) -> Result<()> {
+pub fn settle(volume: &Volume, device: &DeviceId, key: ChunkKey, place: Place) -> Result<()> {
     let layout = volume.layout();
     for sibling in Sibling::ALL {
         let from = layout.open_sibling(device, sibling, key);
         if !volume.exists(&from) {
             continue;
         }
-        let folder = layout.sibling_hour(device, sibling, slot.hour);
-        volume.mkdir_all(&folder)?;
-        volume.rename(&from, &layout.ring_sibling(device, sibling, slot))?;
-        volume.fsync_dir(&folder)?;
+        let to = path(volume, device, sibling, key, place);
+        let folder = to.parent().unwrap_or(Path::new(""));
+        volume.mkdir_all(folder)?;
+        volume.rename(&from, &to)?;
+        volume.fsync_dir(folder)?;
     }
     Ok(())
 }
@@ -58,7 +62,7 @@ pub fn settle(volume: &Volume, device: &DeviceId, key: ChunkKey, slot: RingSlot)
 /// Deletes what lies beside a chunk. Before the chunk itself: a file beside no chunk would be found by nobody.
 pub fn remove(volume: &Volume, device: &DeviceId, key: ChunkKey, place: Place) -> Result<()> {
     for sibling in Sibling::ALL {
-        match volume.unlink(&path(volume, device, sibling, key, place)) {
+        match volume.of(place).unlink(&path(volume, device, sibling, key, place)) {
             Err(error) if error.kind != Kind::NotFound => return Err(error),
             _ => {}
         }
@@ -68,7 +72,9 @@ pub fn remove(volume: &Volume, device: &DeviceId, key: ChunkKey, place: Place) -
 
 /// Bytes of what lies beside a chunk.
 pub fn bytes(volume: &Volume, device: &DeviceId, entry: &ChunkEntry) -> u64 {
-    let of = |sibling| volume.metadata(&path(volume, device, sibling, entry.key, entry.place)).map_or(0, |it| it.bytes);
+    let of = |sibling| {
+        volume.of(entry.place).metadata(&path(volume, device, sibling, entry.key, entry.place)).map_or(0, |it| it.bytes)
+    };
     Sibling::ALL.into_iter().map(of).sum()
 }
 
@@ -77,6 +83,9 @@ pub fn path(volume: &Volume, device: &DeviceId, sibling: Sibling, key: ChunkKey,
     match place {
         Place::Temp => volume.layout().open_sibling(device, sibling, key),
         Place::Ring(slot) => volume.layout().ring_sibling(device, sibling, slot),
+        Place::Library(slot, _) => {
+            volume.layout().library_sibling(device, Utc90k::from_ms(key.start_ms), sibling, slot)
+        }
     }
 }
 
@@ -87,7 +96,7 @@ pub fn open(volume: &Volume, index: &DeviceIndex, sibling: Sibling, key: ChunkKe
         looked = Some(entry.place);
         // It comes to the ring a moment after its chunk.
         for place in [entry.place, Place::Temp, entry.place] {
-            match volume.open_read(&path(volume, index.device(), sibling, key, place)) {
+            match volume.of(place).open_read(&path(volume, index.device(), sibling, key, place)) {
                 Err(error) if error.kind == Kind::NotFound => {}
                 opened => return opened.map(Some),
             }

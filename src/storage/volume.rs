@@ -7,7 +7,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -19,7 +19,12 @@ use crate::{
     clock::Clock,
     config,
     error::{Error, Kind, Result},
-    storage::{cold::ColdDir, layout::ColdLayout, lock},
+    storage::{
+        cold::ColdDir,
+        index::Place,
+        layout::{ColdLayout, Shelf},
+        lock,
+    },
 };
 
 /// The archive, opened and locked. All cold I/O goes through it; see [`ColdDir`] for the operations.
@@ -34,6 +39,8 @@ pub struct Volume {
     lock: Mutex<Option<File>>,
     ok: AtomicBool,
     mounts: AtomicU64,
+    /// `[storage] library_root`; never set without one.
+    away: OnceLock<Arc<Volume>>,
 }
 
 /// What the settings demand of the root.
@@ -87,7 +94,22 @@ impl Volume {
             lock: Mutex::new(Some(lock)),
             ok: AtomicBool::new(true),
             mounts: AtomicU64::new(1),
+            away: OnceLock::new(),
         }))
+    }
+
+    /// The volume on which a chunk in that place lies: this one, or the library's own.
+    pub fn of(&self, place: Place) -> &Self {
+        match place {
+            Place::Library(_, Shelf::Away) => self.away.get().map_or(self, |away| away),
+            _ => self,
+        }
+    }
+
+    /// Where the library lies, when it has a disk of its own. Once, at start.
+    pub fn set_away(&self, away: Arc<Self>) {
+        // A second call would be a defect of the wiring; the first stays.
+        let _ = self.away.set(away);
     }
 
     /// Paths relative to the root, for every operation of this volume.

@@ -248,7 +248,7 @@ impl Archive<'_> {
     }
 
     fn row(&self, device: &DeviceId, chunk: &ChunkEntry) -> ArchiveRow {
-        let state = if matches!(chunk.place, Place::Ring(_)) { RowState::Sealed } else { RowState::Open };
+        let state = if chunk.place.is_settled() { RowState::Sealed } else { RowState::Open };
         ArchiveRow {
             start: Some(chunk.start.rfc3339()),
             end: Some(chunk.end.rfc3339()),

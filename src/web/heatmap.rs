@@ -25,7 +25,7 @@ use crate::{
         previews::around,
     },
     registry::Filter,
-    storage::{Place, layout::ChunkKey, siblings::SLACK_90K},
+    storage::{layout::ChunkKey, siblings::SLACK_90K},
 };
 
 /// Rows of the database at a time, and how often: more than it keeps.
@@ -174,7 +174,7 @@ async fn look(state: &WebState, device: &WebDevice, minute: Minute) -> Result<(A
     let waiting = waiting.into_iter().map(|(at, jpeg)| Still { at, lies: Lies::InRam(jpeg) });
     let chunks = around(&device.index.snapshot(), stills_from, minute.to);
     // Nothing will come to what lies in the ring, once footage beyond the minute does too.
-    let in_ring = chunks.iter().all(|chunk| matches!(chunk.place, Place::Ring(_)));
+    let in_ring = chunks.iter().all(|chunk| chunk.place.is_settled());
     let is_final = in_ring && chunks.last().is_some_and(|last| last.end > minute.to + SLACK_90K);
     let key = (device.id.clone(), minute.from, chunks.iter().map(|chunk| chunk.key).collect());
     let kept = state.heatmap.minutes.get(&key).filter(|_| lines.is_empty());

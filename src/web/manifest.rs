@@ -111,6 +111,7 @@ mod tests {
                 gaps: 1,
                 holes: None,
                 sealed,
+                original: false,
             })
         };
         let slot = RingSlot::of(start, 600);

@@ -351,7 +351,7 @@ impl Takes for HourFrames {
 fn video_chunk(device: &WebDevice, chunk: &ChunkEntry) -> VideoChunk {
     VideoChunk {
         file: match chunk.place {
-            Place::Ring(slot) => slot.file_name(),
+            Place::Ring(slot) | Place::Library(slot, _) => slot.file_name(),
             Place::Temp => chunk.key.file_name(),
         },
         url: address(&device.id, chunk.key),

@@ -178,6 +178,7 @@ impl Host {
             gaps: 0,
             holes: None,
             sealed,
+            original: false,
         };
         let path = self.dir.path().join("root").join(entry.path(self.state.volume.layout(), &device.id));
         fs::create_dir_all(path.parent().unwrap()).unwrap();

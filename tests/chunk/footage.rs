@@ -99,6 +99,7 @@ impl Footage {
             gaps: writer.gaps(),
             holes: None,
             sealed: chunk.sealed,
+            original: false,
         };
         if chunk.sealed {
             entry.bytes = writer.seal().unwrap().bytes;

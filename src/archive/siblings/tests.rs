@@ -77,7 +77,9 @@ impl Bench {
         let (start, end) = (HOUR, HOUR + 600 * 90_000);
         let place = Place::Ring(slot);
         let codecs = "".into();
-        let entry = ChunkEntry { key: KEY, place, start, end, bytes: 1, codecs, gaps: 0, holes: None, sealed: true };
+        let (gaps, holes) = (0, None);
+        let entry =
+            ChunkEntry { key: KEY, place, start, end, bytes: 1, codecs, gaps, holes, sealed: true, original: false };
         self.siblings.index.put(entry);
         slot
     }

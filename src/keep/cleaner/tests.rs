@@ -11,7 +11,7 @@ use crate::{
     config,
     keep::CleanerActor,
     storage::{
-        ChunkEntry, Effect, Gate as Stall, Op,
+        ChunkEntry, Effect, Gate as Stall, Op, Place,
         layout::{RingSlot, Sibling},
         test_disk::Disk,
     },
@@ -79,6 +79,7 @@ impl Bench {
             gaps: 0,
             holes: None,
             sealed,
+            original: false,
         };
         let path = self.path(&entry);
         self.volume().mkdir_all(path.parent().unwrap()).unwrap();

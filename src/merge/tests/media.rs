@@ -216,7 +216,7 @@ fn in_48_ordinary_hours_every_chunk_finds_its_place_free() {
     assert!(copies.is_empty(), "listed, and not there: {copies:?}");
     let in_ring = chunks.iter().filter_map(|chunk| match chunk.place {
         Place::Ring(slot) => Some(slot),
-        Place::Temp => None,
+        _ => None,
     });
     let slots: Vec<_> = in_ring.collect();
     assert!(slots.iter().all(|slot| slot.copy == 1), "{slots:?}");

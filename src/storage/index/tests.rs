@@ -17,6 +17,7 @@ fn entry(start_s: i64, bytes: u64) -> ChunkEntry {
         gaps: 0,
         holes: None,
         sealed: false,
+        original: false,
     }
 }
 

@@ -239,6 +239,7 @@ fn a_day_of_64_devices_is_told_at_once() {
                 gaps: 0,
                 holes: None,
                 sealed: true,
+                original: false,
             });
         }
     }

@@ -37,6 +37,7 @@ impl Host {
             gaps: writer.gaps(),
             holes: None,
             sealed,
+            original: false,
         };
         if sealed {
             entry.bytes = writer.seal().unwrap().bytes;
