@@ -1,7 +1,7 @@
 //! The map of Capstan, in the order data flows.
 //!
 //! A source becomes segments in RAM ([`capture`]), segments become crash-safe chunks on disk ([`merge`]), files are
-//! kept and let go ([`archive`], [`keep`], [`storage`]), pictures are watched ([`frames`], [`incident`]), what they show
+//! kept, compacted and let go ([`archive`], [`keep`], [`transcode`], [`storage`]), pictures are watched ([`frames`], [`incident`]), what they show
 //! and what people say of it is written down ([`registry`]), and people and programs read all of it, or what is derived
 //! from it ([`playback`], [`web`]). [`device`] runs one such line per camera, [`supervisor`] restarts what fails, [`app`]
 //! wires everything. Leaves that know nobody: [`media`], [`clock`], [`error`], [`events`], [`ids`], [`limits`].
@@ -30,4 +30,5 @@ pub mod registry;
 pub mod storage;
 pub mod supervisor;
 pub mod telemetry;
+pub mod transcode;
 pub mod web;

@@ -11,7 +11,7 @@ use std::{
 const LEAVES: [&str; 8] = ["clock", "config", "error", "events", "ids", "limits", "media", "telemetry"];
 
 /// What each module may `use crate::…`, besides the leaves and itself. The order is the order of the data.
-const MAY_KNOW: [(&str, &[&str]); 14] = [
+const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("storage", &[]),
     ("supervisor", &[]),
     ("capture", &["storage", "supervisor"]),
@@ -22,6 +22,7 @@ const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("merge", &["storage", "supervisor"]),
     ("archive", &["storage", "supervisor", "frames"]),
     ("keep", &["storage", "supervisor"]),
+    ("transcode", &["storage", "supervisor", "capture", "merge", "playback", "registry", "incident", "keep"]),
     ("device", &["storage", "supervisor", "capture", "frames", "incident", "merge", "archive", "keep"]),
     ("playback", &["storage"]),
     ("web", &STAGES),
@@ -29,7 +30,7 @@ const MAY_KNOW: [(&str, &[&str]); 14] = [
 ];
 
 /// All that handlers may read: what comes before them.
-const STAGES: [&str; 11] = [
+const STAGES: [&str; 12] = [
     "storage",
     "supervisor",
     "capture",
@@ -39,6 +40,7 @@ const STAGES: [&str; 11] = [
     "merge",
     "archive",
     "keep",
+    "transcode",
     "device",
     "playback",
 ];

@@ -106,6 +106,14 @@ impl Volume {
         }
     }
 
+    /// The same for who keeps a handle of it.
+    pub fn holding(self: &Arc<Self>, place: Place) -> Arc<Self> {
+        match place {
+            Place::Library(_, Shelf::Away) => Arc::clone(self.away.get().unwrap_or(self)),
+            _ => Arc::clone(self),
+        }
+    }
+
     /// Where the library lies, when it has a disk of its own. Once, at start.
     pub fn set_away(&self, away: Arc<Self>) {
         // A second call would be a defect of the wiring; the first stays.
