@@ -149,6 +149,16 @@ impl Rig {
         }
     }
 
+    /// An answer is booked a moment after the receiver gave it: the count, then the queue, then its depth.
+    #[track_caller]
+    fn until_booked(&self, number: usize) {
+        self.until("the books", |rig| {
+            let told = &rig.notifier.status()[number];
+            let depth = format!("capstan_webhook_queue_depth{{receiver=\"{}\"}} 0\n", told.receiver);
+            told.waiting == 0 && rig.metrics.render().contains(&depth)
+        });
+    }
+
     fn log(&self) -> String {
         String::from_utf8(self.lines.lock().unwrap().clone()).unwrap()
     }
@@ -179,6 +189,7 @@ fn events_arrive_in_order_and_signed() {
         assert_eq!(headers["x-capstan-signature"], expected);
         assert_eq!(headers["content-type"], "application/json");
     }
+    rig.until_booked(0);
     let status = &rig.notifier.status()[0];
     assert_eq!((status.sent, status.failed, status.dropped, status.waiting), (21, 0, 0, 0));
     rig.notifier.stop(&Logger::root(slog::Discard, o!()));
@@ -204,7 +215,8 @@ fn a_receiver_that_was_down_for_an_hour_gets_the_newest_thousand() {
             rig.until("the other", |_| well.got().len() == number + 1);
         }
     }
-    assert!(rig.notifier.status()[0].error.as_deref() == Some("it answers 503"));
+    rig.until("the first failure", |rig| rig.notifier.status()[0].error.as_deref() == Some("it answers 503"));
+    rig.until("its request", |_| !sick.got().is_empty());
     // An hour of a clock that is moved in small steps: attempts go on, rarely.
     for _ in 0..360 {
         rig.manual.advance(Duration::from_secs(10));
@@ -218,13 +230,13 @@ fn a_receiver_that_was_down_for_an_hour_gets_the_newest_thousand() {
         sick.taken().len() == 1000
     });
     assert_eq!(numbers(&sick.taken()), (300..1300).collect::<Vec<_>>());
+    rig.until_booked(0);
     let status = &rig.notifier.status()[0];
     assert_eq!((status.sent, status.dropped, status.error.clone()), (1000, 300, None));
     assert!(rig.log().contains("works again"));
     let text = rig.metrics.render();
     let receiver = sick.address;
     assert!(text.contains(&format!("capstan_webhook_dropped_total{{receiver=\"{receiver}\"}} 300")), "{text}");
-    assert!(text.contains(&format!("capstan_webhook_queue_depth{{receiver=\"{receiver}\"}} 0")), "{text}");
 }
 
 #[test]
@@ -254,7 +266,8 @@ fn one_that_hangs_or_is_gone_delays_neither_others_nor_the_end() {
     let clock = Clock::system();
     let began = clock.mono();
     rig.notifier.stop(&Logger::root(slog::Discard, o!()));
-    assert!(clock.mono().since(began) < Duration::from_millis(1500));
+    // A busy host may take its time; the request that hangs takes ten seconds.
+    assert!(clock.mono().since(began) < Duration::from_secs(4));
 }
 
 #[test]

@@ -155,10 +155,17 @@ const actions = {
         hls.attachMedia(video);
         const parsed = new Promise((resolve) => hls.once(Hls.Events.LEVEL_LOADED, (_, data) => resolve(data.details)));
         const { totalduration, live, fragments } = await parsed;
-        let first = null;
-        video.addEventListener("playing", () => (first ??= video.currentTime));
+        // hls.js moves to where the playlist says to start once the first entry is buffered; a video that was told to play
+        // before may have begun at the entry by then. Where it starts is where it goes on from after that.
+        let [first, placed] = [null, false];
+        const begin = () => (first ??= video.currentTime);
+        const moved = () => (first = null);
+        for (const event of ["playing", "seeked"]) video.addEventListener(event, begin);
+        video.addEventListener("seeking", moved);
+        hls.on(Hls.Events.FRAG_BUFFERED, (_, { frag }) => (placed ||= frag.sn !== "initSegment"));
         await video.play();
-        await until("the first pictures", () => frames() >= 20);
+        await until("the first pictures", () => placed && !video.seeking && first !== null && frames() >= 20);
+        video.removeEventListener("seeking", moved);
         let stalls = 0;
         // Where, and what was there to be played: a range that ends there tells a hole or a late entry.
         const stalled = [];
