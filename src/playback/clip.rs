@@ -10,7 +10,7 @@ use crate::{
     ids::DeviceId,
     media::mp4::head::DATA_OFFSETS,
     playback::{
-        FragmentTable, TableCache, Track, open,
+        Files, FragmentTable, TableCache, Track,
         select::{GAP_90K, Part, Selection, select},
         virtual_mp4::{Cut, Source, VirtualMp4, cut},
     },
@@ -35,6 +35,8 @@ pub enum Made {
 #[derive(Clone)]
 pub struct ClipCache {
     movies: Cache<Key, Arc<VirtualMp4>>,
+    /// Of the chunks that clips are sent from.
+    pub files: Files,
 }
 
 /// The stretches of chunks stand for their footage: bytes of a chunk never change, and a span is settled before it is cut.
@@ -47,7 +49,7 @@ impl Default for ClipCache {
             let bytes = movie.head.len() + 64 * (movie.pieces.len() + parts.len()) + 256;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
-        Self { movies: Cache::builder().max_capacity(16 << 20).weigher(weigh).build() }
+        Self { movies: Cache::builder().max_capacity(16 << 20).weigher(weigh).build(), files: Files::default() }
     }
 }
 
@@ -73,7 +75,7 @@ impl Clip {
         chunks.filter(|chunk| tables.get(index.device(), chunk).is_none()).collect()
     }
 
-    /// Blocks: for reader threads. `Gone` when a chunk is deleted meanwhile.
+    /// Blocks: for reader threads. `Gone` when a chunk is deleted meanwhile, `Unavailable` when too many are being read.
     pub fn make(volume: &Volume, index: &DeviceIndex, caches: (&TableCache, &ClipCache), wish: Cut) -> Result<Made> {
         let (tables, clips) = caches;
         let chunks = index.snapshot();
@@ -91,7 +93,7 @@ impl Clip {
         let selection = selection(&chunks, &wish);
         let keys: Vec<ChunkKey> = selection.parts.iter().map(|part| part.chunk.key).collect();
         // Before the tables are read: a file that is gone must not be told of as if it were there.
-        let files = keys.iter().map(|key| open(volume, index, *key).map(|(_, file)| Arc::new(file)).map_err(gone));
+        let files = keys.iter().map(|key| clips.files.open(volume, index, *key).map_err(gone));
         let files = files.collect::<Result<Vec<_>>>()?;
         let windows = windows(&selection);
         let key = name(index.device(), &wish, &selection, &windows);

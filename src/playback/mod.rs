@@ -7,6 +7,7 @@
 
 pub mod cache;
 pub mod clip;
+pub mod files;
 pub mod fragments;
 pub mod fronts;
 mod glyphs;
@@ -25,6 +26,7 @@ pub mod virtual_mp4;
 pub use crate::storage::index::Hole;
 pub use cache::{TableCache, open};
 pub use clip::ClipCache;
+pub use files::Files;
 pub use fragments::{FragmentRef, FragmentTable};
 pub use fronts::Fronts;
 pub use previews::PreviewCache;

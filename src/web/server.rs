@@ -40,6 +40,8 @@ const FILES_OF_THE_DAEMON: u64 = 160;
 const FILES_PER_DEVICE: u64 = 16;
 /// Served however few descriptors there are.
 const CONNECTIONS_MIN: usize = 8;
+/// The longest clip of usual chunks, two hours of ten minutes, and both ends.
+const FILES_OF_CLIPS_MIN: usize = 14;
 
 /// Opens the port; the message names the address and what to do when it is taken.
 pub fn bind(listen: SocketAddr) -> Result<TcpListener> {
@@ -63,7 +65,9 @@ pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let workers = if server.workers == 0 { cores.min(4) } else { server.workers };
     let recording = FILES_OF_THE_DAEMON + FILES_PER_DEVICE * state.settings.camera.len() as u64;
-    let connections = connections(limits.connections_per_worker, workers, open_files.saturating_sub(recording));
+    let files = open_files.saturating_sub(recording);
+    let connections = connections(limits.connections_per_worker, workers, files);
+    state.clips.files.allow(files_of_clips(files));
     let body_bytes = usize::try_from(limits.body_bytes.0).unwrap_or(usize::MAX);
     let keep_alive = Duration::from_secs(server.keep_alive_seconds);
     let places = Arc::<Connections>::default();
@@ -88,12 +92,17 @@ pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result
     .run())
 }
 
-/// Connections per worker: as many as wished, and no more than `files` descriptors allow all workers together. A
-/// connection holds three: itself, our handle of it and the chunk it reads. Those beyond wait in the kernel, where they
-/// cost none.
+/// Connections per worker: as many as wished, and no more than three quarters of `files` descriptors allow all workers
+/// together. A connection holds three: itself, our handle of it and the chunk it reads. Those beyond wait in the kernel,
+/// where they cost none.
 fn connections(wished: usize, workers: usize, files: u64) -> usize {
-    let affordable = usize::try_from(files).unwrap_or(usize::MAX) / 3 / workers.max(1);
+    let affordable = usize::try_from(files).unwrap_or(usize::MAX) / 4 / workers.max(1);
     wished.min(affordable.max(CONNECTIONS_MIN))
+}
+
+/// The last quarter: a clip holds all chunks that it is sent from, so that none goes under its reader.
+fn files_of_clips(files: u64) -> usize {
+    (usize::try_from(files).unwrap_or(usize::MAX) / 4).max(FILES_OF_CLIPS_MIN)
 }
 
 fn on_connect(places: &Arc<Connections>, connection: &dyn Any, data: &mut Extensions) {
@@ -122,14 +131,35 @@ mod tests {
         assert!(stream.nodelay().unwrap());
     }
 
+    /// What the limit does to a reader that is there and takes nothing; here it is short.
+    #[test]
+    fn the_kernel_ends_a_connection_whose_reader_takes_nothing() {
+        use std::io::Write as _;
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _reader = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        rustix::net::sockopt::set_tcp_user_timeout(&stream, 1000).unwrap();
+        // Which would be told as another error.
+        stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        let error = loop {
+            if let Err(error) = stream.write_all(&[0; 1 << 16]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+    }
+
     #[test]
     fn viewers_get_the_descriptors_that_recording_leaves() {
         let check = |wished, workers, files, expected| assert_eq!(connections(wished, workers, files), expected);
         check(1024, 2, 65_000, 1024);
-        check(1024, 2, 600, 100);
-        check(1024, 4, 600, 50);
+        check(1024, 2, 600, 75);
+        check(1024, 4, 600, 37);
         check(10, 2, 600, 10);
         check(1024, 2, 0, CONNECTIONS_MIN);
         check(4, 2, 0, 4);
+        let files = [0, 100, 600, 65_000].map(files_of_clips);
+        assert_eq!(files, [FILES_OF_CLIPS_MIN, 25, 150, 16_250]);
     }
 }

@@ -114,6 +114,40 @@ fn a_download_outlives_its_chunk() {
     assert_eq!(host.get(address).status, 404);
 }
 
+/// One so long that most of it is neither in the sockets' buffers nor read ahead when its chunk goes, by a reader who waits.
+#[test]
+fn a_long_download_outlives_its_chunk() {
+    let host = Host::start();
+    let bytes: Vec<u8> = (0..32_u32 << 20).map(|at| (at % 251) as u8).collect();
+    let key = ChunkKey { start_ms: OLD.start_ms - 600_000, generation: 0 };
+    host.chunk(key, Place::Ring(RingSlot::of(Utc90k::from_ms(key.start_ms), 600)), &bytes, true);
+    let address = format!("/host/stream/cam/chunks/{}", key.file_name());
+    let mut stream = TcpStream::connect(host.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    write!(stream, "GET {address} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    stream.read_exact(&mut [0; 1]).unwrap();
+    let entry = host.device().index.remove(&key).unwrap();
+    fs::remove_file(host.root().join(entry.path(host.state.volume.layout(), &host.device().id))).unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    assert!(rest.ends_with(&bytes));
+    assert_eq!(host.get(&address).status, 404);
+}
+
+/// Clips must not take the files that recording needs.
+#[test]
+fn clips_beyond_the_files_that_are_left_are_refused() {
+    let host = host();
+    let address = OF_CHUNKS[1].1;
+    host.state.clips.files.allow(0);
+    let refused = host.get(address);
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")), "{}", refused.text());
+    assert_eq!(refused.json()["error"]["kind"], "unavailable");
+    assert_eq!(host.get("/host/stream/cam/chunks/1699999700000-0.mp4").status, 200, "chunks are served");
+    host.state.clips.files.allow(1);
+    assert_eq!(host.get(address).status, 200);
+}
+
 #[test]
 fn a_full_queue_of_reads_is_told_and_ends() {
     let host = host();
