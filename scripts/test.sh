@@ -22,7 +22,10 @@ scripts/lint_units.sh || failed=1
 if cargo nextest --version >/dev/null 2>&1; then
     profile=default
     if [ "$kind" = soak ]; then profile=soak; fi
-    cargo nextest run --locked --lib --bins --tests --profile "$profile" --no-fail-fast || failed=1
+    # One more than cores: two wait for daemons most of the time.
+    threads=$(($(nproc) + 1))
+    cargo nextest run --locked --lib --bins --tests --profile "$profile" --no-fail-fast --test-threads "$threads" ||
+        failed=1
 else
     cargo test --locked --lib --bins --tests --no-fail-fast || failed=1
 fi

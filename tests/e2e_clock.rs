@@ -31,6 +31,8 @@ impl Host {
         };
         let camera = format!("quality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}", clip());
         let setup = setup
+            // Each clock that is set is followed by two whole chunks.
+            .set("archive.chunk_seconds", 5)
             .set("hot.device_bytes", hot)
             .set("hot.segments", 20)
             // One hour: what is deleted by age at all is deleted soon, and the cleaner looks each second.

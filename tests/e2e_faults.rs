@@ -16,7 +16,11 @@ fn recording_on(disk: LoopDisk) -> (TestDaemon, Keeper) {
 }
 
 fn recording(setup: Setup) -> (TestDaemon, Keeper) {
-    let camera = format!("quality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}", clip());
+    recording_of(&clip(), setup)
+}
+
+fn recording_of(film: &Path, setup: Setup) -> (TestDaemon, Keeper) {
+    let camera = format!("quality = \"copy\"\nsource = {{ kind = \"file\", path = {film:?} }}");
     let setup = setup.camera(DEVICE, &camera);
     let kept = Keeper::start(&setup.hot, &[DEVICE]);
     let daemon = TestDaemon::start(setup);
@@ -87,9 +91,16 @@ fn a_disk_that_stalls_for_too_long_costs_the_oldest_seconds_and_they_are_counted
     const FRAMES_PER_SECOND: f64 = 24.0;
     let _turn = Turn::wait();
     let Some(disk_of_own) = loop_disk("a_disk_that_stalls_for_too_long", 256) else { return };
-    // The least that is allowed: about forty seconds of the clip beside its pictures.
+    // The least that is allowed, and a clip of so many bytes that it is full in ten seconds or two.
     let setup = Setup::new().on(disk_of_own).set("hot.device_bytes", "4MiB");
-    let (mut daemon, mut kept) = recording(setup.set("hot.captures", 3).set("hot.thumbnails", 3));
+    let film = setup.folder().join("film.mp4");
+    let mut ffmpeg = std::process::Command::new("ffmpeg");
+    ffmpeg.args(["-nostdin", "-v", "error", "-i"]).arg(clip()).args(["-c:a", "copy", "-c:v", "libx264"]);
+    ffmpeg.args(["-preset", "ultrafast", "-b:v", "1800k", "-maxrate", "1800k", "-bufsize", "900k"]);
+    assert!(
+        ffmpeg.args(["-g", "24", "-keyint_min", "24", "-sc_threshold", "0"]).arg(&film).status().unwrap().success()
+    );
+    let (mut daemon, mut kept) = recording_of(&film, setup.set("hot.captures", 3).set("hot.thumbnails", 3));
     disk(&daemon).freeze();
     until("hot overflows", 150, || daemon.lost_seconds(DEVICE) >= 4.0);
     disk(&daemon).thaw();

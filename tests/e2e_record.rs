@@ -24,7 +24,8 @@ const PATTERN: &str = "quality = \"low\"\nfps = 25\nsource = { kind = \"test\", 
 #[test]
 fn every_frame_is_recorded_once_in_files_that_play() {
     let _turn = Turn::wait();
-    let setup = Setup::new().camera("clip", &copied_clip()).camera("pattern", PATTERN);
+    let setup = Setup::new().set("archive.chunk_seconds", 5);
+    let setup = setup.camera("clip", &copied_clip()).camera("pattern", PATTERN);
     let mut kept = Keeper::start(&setup.hot, &["clip", "pattern"]);
     let mut daemon = TestDaemon::start(setup);
 

@@ -126,7 +126,8 @@ fn one_daemon_per_root_and_per_port() {
 #[test]
 fn a_crowd_of_connections_does_not_stop_the_recording() {
     let _turn = common::Turn::wait();
-    let mut daemon = TestDaemon::start(Setup::new().open_files(300).camera("cam", PATTERN));
+    let mut daemon =
+        TestDaemon::start(Setup::new().open_files(300).set("archive.chunk_seconds", 5).camera("cam", PATTERN));
     until("it records", 30, || daemon.committed_seconds("cam") > 2.0);
     let mut crowd = Vec::new();
     for _ in 0..400 {

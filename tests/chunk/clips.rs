@@ -3,7 +3,7 @@
 use capstan::playback::{clip::Made, still::elementary_stream, virtual_mp4::Gaps};
 
 use crate::{
-    footage::{Chunk, Footage, bytes_of, chunk, frames, packets},
+    footage::{Chunk, Footage, bytes_of, chunk, decoded, frames, packets},
     support::{Media, Place, Random, START, encode, ffmpeg, ffprobe, rounds},
 };
 
@@ -68,9 +68,8 @@ fn gaps_keep_their_time_or_are_skipped() {
         for (from, to, gaps) in [(0.0, 20.0, 8.0), (2.5, 5.5, 2.0), (4.0, 6.0, 1.0), (6.3, 14.5, 6.0)] {
             let clip = footage.clip(from, to, Gaps::Skip, false).unwrap();
             let path = footage.save(&clip);
-            ffmpeg(&format!("-xerror -i {} -fps_mode passthrough -enc_time_base:v -1 -f null -", path.display()));
             let expected = footage.frames.iter().filter(|(at, _)| *at >= from - 1e-5 && *at < to - 1e-5);
-            let (expected, found): (Vec<_>, Vec<_>) = (expected.map(|(_, hash)| hash).collect(), frames(&path));
+            let (expected, found): (Vec<_>, Vec<_>) = (expected.map(|(_, hash)| hash).collect(), decoded(&path));
             assert_eq!(found.iter().map(|(_, hash)| hash).collect::<Vec<_>>(), expected, "{name} {from}..{to}");
             let steps = found.windows(2).map(|pair| pair[1].0 - pair[0].0);
             // A gap begins where both have ended: sound may go on a little after the last picture.

@@ -1,10 +1,9 @@
 //! Chunks of one device with what FFmpeg finds in them, and clips of them held against that.
 
 use std::{
-    io::Read as _,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use capstan::{
@@ -18,7 +17,7 @@ use capstan::{
     storage::{ChunkEntry, DeviceIndex, index::Place as Where},
 };
 
-use crate::support::{Media, Place, START, device, ffmpeg, ffprobe};
+use crate::support::{Media, Place, START, device, ffprobe};
 
 /// A picture or a frame of sound, and when.
 #[derive(Clone, Debug)]
@@ -151,12 +150,10 @@ impl Footage {
         let file = std::fs::read(&path).unwrap();
         let zero = (clip.movie.start - START) as f64 / 90_000.0;
         assert!(zero >= from - 1e-4, "{what}");
-        ffmpeg(&format!("-xerror -i {} -fps_mode passthrough -enc_time_base:v -1 -f null -", path.display()));
-        assert_eq!(ffprobe(&path, "-show_entries format=format_name -of csv=p=0").lines().count(), 1);
 
         let span = |at: f64| at >= from - 1e-5 && at < to - 1e-5;
         let expected: Vec<_> = self.frames.iter().filter(|(at, _)| span(*at)).collect();
-        let found = if expected.is_empty() { Vec::new() } else { frames(&path) };
+        let found = decoded(&path);
         let hashes = |list: Vec<&String>| list.into_iter().cloned().collect::<Vec<_>>();
         assert_eq!(
             hashes(found.iter().map(|(_, hash)| hash).collect()),
@@ -240,20 +237,34 @@ pub fn packets(path: &Path, file: &[u8]) -> Vec<Packet> {
 
 /// Decoded pictures: seconds and hash, in the order of presentation.
 pub fn frames(path: &Path) -> Vec<(f64, String)> {
-    let mut child = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-copyts", "-i"])
-        .arg(path)
-        .args(["-map", "0:v:0?", "-fps_mode", "passthrough", "-enc_time_base:v", "1:90000", "-f", "framemd5", "-"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut out = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-    child.wait().unwrap();
+    pictures(&run(path, &["-v", "error", "-copyts"], &["-map", "0:v:0?"]))
+}
+
+/// The same of a file that decodes without any complaint, its sound too.
+#[track_caller]
+pub fn decoded(path: &Path) -> Vec<(f64, String)> {
+    let output = run(path, &["-v", "warning", "-xerror", "-copyts"], &["-map", "0:v:0?", "-map", "0:a?"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{}: {said}", path.display());
+    pictures(&output)
+}
+
+/// Hashes of what is mapped, pictures first.
+fn run(path: &Path, before: &[&str], maps: &[&str]) -> Output {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-hide_banner"]).args(before).arg("-i").arg(path).args(maps);
+    command.args(["-fps_mode", "passthrough", "-enc_time_base:v", "1:90000", "-f", "framemd5", "-"]);
+    command.output().unwrap()
+}
+
+fn pictures(output: &Output) -> Vec<(f64, String)> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !text.contains("#media_type 0: video") {
+        return Vec::new();
+    }
     let line = |line: &str| {
         let fields: Vec<_> = line.split(',').map(str::trim).collect();
         (fields[2].parse::<f64>().unwrap() / 90_000.0, fields[5].to_owned())
     };
-    out.lines().filter(|line| !line.starts_with('#')).map(line).collect()
+    text.lines().filter(|line| line.starts_with("0,")).map(line).collect()
 }

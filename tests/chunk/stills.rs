@@ -1,6 +1,7 @@
 //! Stills of a chunk: the picture found for a moment is, to the bit, the one FFmpeg decodes from the whole file.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::Write as _,
     os::unix::fs::FileExt as _,
@@ -77,6 +78,8 @@ fn every_moment_shows_its_picture() {
             samples.iter().map(|sample| sample.sync).collect()
         };
         assert_eq!(expected.len(), is_key.len(), "{arguments}");
+        // Many pictures have the same key frame.
+        let mut seen = HashMap::new();
         // On a picture, just before the next, and in between; all over the chunk.
         for number in (0..expected.len()).step_by(7) {
             let shown = expected[number].0;
@@ -90,7 +93,8 @@ fn every_moment_shows_its_picture() {
                 assert_eq!((nearest.shown, nearest.picture), (START + expected[key].0, 0));
                 if ticks == shown {
                     assert!(jpeg(&path, &exact) == expected[number].1, "{arguments}: picture {number}");
-                    assert!(jpeg(&path, &nearest) == expected[key].1, "{arguments}: key frame {key}");
+                    let nearest = seen.entry(key).or_insert_with(|| jpeg(&path, &nearest));
+                    assert!(*nearest == expected[key].1, "{arguments}: key frame {key}");
                 }
             }
         }

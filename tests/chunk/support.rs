@@ -242,9 +242,10 @@ pub fn ffmpeg(arguments: &str) {
 /// Decodes all of a file; any complaint is a failure. Returns decoded frames of video and of audio.
 pub fn decode(path: &Path) -> [usize; 2] {
     ffmpeg(&format!("-xerror -i {} -f null -", path.display()));
-    ["v:0", "a:0"].map(|stream| {
-        let asked = format!("-select_streams {stream} -count_frames -show_entries stream=nb_read_frames -of csv=p=0");
-        ffprobe(path, &asked).trim().trim_end_matches(',').parse().unwrap_or(0)
+    let told = ffprobe(path, "-count_frames -show_entries stream=codec_type,nb_read_frames -of csv=p=0");
+    ["video,", "audio,"].map(|kind| {
+        let count = told.lines().find_map(|line| line.strip_prefix(kind));
+        count.and_then(|count| count.trim_end_matches(',').parse().ok()).unwrap_or(0)
     })
 }
 
