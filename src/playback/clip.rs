@@ -92,6 +92,7 @@ impl Clip {
         }
         let selection = selection(&chunks, &wish);
         let keys: Vec<ChunkKey> = selection.parts.iter().map(|part| part.chunk.key).collect();
+        clips.files.fit(keys.len())?;
         // Before the tables are read: a file that is gone must not be told of as if it were there.
         let files = keys.iter().map(|key| clips.files.open(volume, index, *key).map_err(gone));
         let files = files.collect::<Result<Vec<_>>>()?;

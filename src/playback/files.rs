@@ -41,6 +41,16 @@ impl Files {
         self.lock().max = max;
     }
 
+    /// `Unavailable` when so many are more than may ever be open: waiting for others would not help.
+    pub fn fit(&self, count: usize) -> Result<()> {
+        let max = self.lock().max;
+        if count <= max {
+            return Ok(());
+        }
+        let remedy = "ask for a shorter span, or raise the limit on open files";
+        Err(Error::new(Kind::Unavailable, format!("it lies in {count} chunks, {max} may be open at once: {remedy}")))
+    }
+
     /// Blocks, as [`open`] does and with its errors; `Unavailable` when too many are open. Bytes of a chunk never change, so
     /// whoever reads it may share the file.
     pub fn open(&self, volume: &Volume, index: &DeviceIndex, chunk: ChunkKey) -> Result<Arc<File>> {
@@ -142,6 +152,8 @@ mod tests {
         held.remove(0);
         held.push(open(3).unwrap());
         assert_eq!(open(0).unwrap_err().kind, Kind::Unavailable);
+        assert!(files.fit(3).is_ok());
+        assert!(files.fit(4).unwrap_err().message.contains("it lies in 4 chunks, 3 may be open"));
         drop(held);
         // What was let go is forgotten, however many there were.
         files.allow(usize::MAX);

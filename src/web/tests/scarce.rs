@@ -143,6 +143,7 @@ fn clips_beyond_the_files_that_are_left_are_refused() {
     let refused = host.get(address);
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")), "{}", refused.text());
     assert_eq!(refused.json()["error"]["kind"], "unavailable");
+    assert!(refused.text().contains("shorter span"), "{}", refused.text());
     assert_eq!(host.get("/host/stream/cam/chunks/1699999700000-0.mp4").status, 200, "chunks are served");
     host.state.clips.files.allow(1);
     assert_eq!(host.get(address).status, 200);
