@@ -54,6 +54,7 @@ mod manual;
 mod metadata;
 mod mosaics;
 mod openapi;
+pub mod pins;
 mod playlists;
 mod quiet;
 mod range;
@@ -85,7 +86,7 @@ use route::routes;
 use routes::ROUTES;
 pub use server::{bind, serve};
 pub use stills::Stills;
-pub use time::moment;
+pub use time::{any_moment, moment};
 
 /// What handlers read: snapshots and handles, nothing that could make them wait.
 pub struct WebState {

@@ -6,7 +6,7 @@ use super::{
     chunks, clip_jobs, clips, events, heatmap, host, incidents, latest, live, maintenance, manifest, manual, metadata,
     mosaics,
     openapi::{self, Doc, Param, Reply::*},
-    playlists, restart,
+    pins, playlists, restart,
     route::{Also, Entry, Verb, action, entry, read},
     shape::Shape,
     shapes, stills, strips, thumbnails, timeline, ui,
@@ -259,6 +259,36 @@ pub const ROUTES: &[Entry] = &[
             "/api/host/maintenance/{device}",
             || read().to(maintenance::show),
             Doc::new("Whether somebody works on it", Json(&shapes::MAINTENANCE)).others(ASKED),
+        )
+    },
+    Entry {
+        more: &[Also {
+            verb: Verb::Post,
+            handler: || web::post().to(pins::pin),
+            doc: Doc::new("A range that must stay", Made(&shapes::PIN))
+                .takes(&shapes::PIN_ASKED)
+                .others(&[403, 404, 409, 500, 503, 507]),
+        }],
+        ..entry(
+            "/api/host/pins",
+            || read().to(pins::list),
+            Doc::new("Ranges that must stay, by device and start", Json(&shapes::PINS)).others(ASKED).query(&[param(
+                "device",
+                Shape::Text,
+                "of that device alone, whether or not it is still configured",
+            )]),
+        )
+    },
+    Entry {
+        more: &[Also {
+            verb: Verb::Delete,
+            handler: || web::delete().to(pins::unpin),
+            doc: Doc::new("It may go like any other", Nothing).others(&[403, 404, 500, 503, 507]),
+        }],
+        ..entry(
+            "/api/host/pins/{id}",
+            || read().to(pins::one),
+            Doc::new("One of them", Json(&shapes::PIN)).others(&[404, 503]),
         )
     },
     entry(

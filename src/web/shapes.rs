@@ -217,6 +217,28 @@ pub const MAINTENANCE: Shape = Fields(&[
 ]);
 pub const MAINTENANCE_ASKED: Shape = Fields(&[("until", Moment), ("why?", Text)]);
 
+pub const PIN: Shape = Fields(&[
+    ("id", Count),
+    ("device", Text),
+    ("start", Time),
+    ("end", Time),
+    ("until", Maybe(&Time)),
+    ("original", Flag),
+    ("why", Text),
+    ("by", Text),
+    ("created", Time),
+    ("active", Flag),
+]);
+pub const PINS: Shape = Fields(&[("pins", List(&PIN))]);
+pub const PIN_ASKED: Shape = Fields(&[
+    ("device", Text),
+    ("start", Moment),
+    ("end", Moment),
+    ("until?", Maybe(&Moment)),
+    ("why", Text),
+    ("original?", Flag),
+]);
+
 /// Of a minute: how many frames, the worst verdict of each kind, the shares of bad ones.
 const GLANCED: Shape = Fields(&[
     ("frames", Count),

@@ -41,6 +41,7 @@ mod latest;
 mod listening;
 mod newest;
 mod pictures;
+mod pins;
 mod playlists;
 mod scarce;
 mod timeline;
