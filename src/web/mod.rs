@@ -59,6 +59,7 @@ mod playlists;
 mod quiet;
 mod range;
 pub mod reader;
+pub mod recode;
 mod restart;
 mod route;
 mod routes;
@@ -78,7 +79,7 @@ mod ui;
 #[cfg(test)]
 mod tests;
 
-pub use clips::{Form, address};
+pub use clips::{ANY_PLAYER, Form, address, to_the_tick};
 pub use commands::handler;
 pub use heatmap::Heatmap;
 pub use live::HotCache;
