@@ -44,6 +44,7 @@ mod pictures;
 mod pins;
 mod playlists;
 mod scarce;
+mod swapped;
 mod timeline;
 
 /// 2023-11-14T22:13:20Z
