@@ -25,6 +25,7 @@ mod doctor;
 mod fetch;
 mod hot;
 mod output;
+mod pins;
 
 const UNHEALTHY: u8 = 1;
 const BAD_CONFIGURATION: u8 = 78;
@@ -85,6 +86,12 @@ enum ArchiveAction {
     Verify(archive::Which),
     /// Recover and seal what a crash left open, set aside what cannot be read
     Repair(archive::Which),
+    /// Keep a range, whatever is deleted around it
+    Pin(pins::Wish),
+    /// Take a pin back by its number
+    Unpin(pins::Number),
+    /// List the pins
+    Pins(archive::Which),
 }
 
 /// How a daemon runs until it is told to stop; an error is one of starting.
@@ -128,6 +135,9 @@ impl Command {
             Self::Archive { action: ArchiveAction::List(which) } => archive::list(&settings, &which),
             Self::Archive { action: ArchiveAction::Verify(which) } => archive::verify(&settings, &which),
             Self::Archive { action: ArchiveAction::Repair(which) } => archive::repair(&settings, &which),
+            Self::Archive { action: ArchiveAction::Pin(wish) } => pins::pin(&settings, &wish),
+            Self::Archive { action: ArchiveAction::Unpin(number) } => pins::unpin(&settings, &number),
+            Self::Archive { action: ArchiveAction::Pins(which) } => pins::list(&settings, &which),
             Self::Clip(wish) => clip::run(settings, wish),
         }
     }
@@ -136,7 +146,9 @@ impl Command {
 impl ArchiveAction {
     fn common(&self) -> &Common {
         match self {
-            Self::List(which) | Self::Verify(which) | Self::Repair(which) => &which.common,
+            Self::List(which) | Self::Verify(which) | Self::Repair(which) | Self::Pins(which) => &which.common,
+            Self::Pin(wish) => &wish.common,
+            Self::Unpin(number) => &number.common,
         }
     }
 }
@@ -185,8 +197,14 @@ mod tests {
             "archive list",
             "archive verify lobby",
             "archive repair --config x.toml lobby",
+            "archive pin lobby --start 1700000000 --end 2023-11-14T22:13:30Z --why theft",
+            "archive pin lobby --start 1700000000 --end 1700000001 --until 2030-01-01T00:00:00Z --original --why x",
+            "archive unpin 7",
+            "archive pins",
+            "archive pins lobby",
             "clip lobby --start 1700000000 --end 2023-11-14T22:13:30Z -o x.mp4",
             "clip lobby --start 1700000000.5 --end 1700000001 --output x.mp4 --preset pi_optimized --gap skip",
+            "clip lobby --start 1700000000 --end 1700000001 -o x.mp4 --codec h264",
         ] {
             let words = ["capstan"].into_iter().chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
@@ -196,10 +214,14 @@ mod tests {
             "fly",
             "serve --confg x",
             "archive list ../x",
+            "archive pin lobby --start 1700000000 --end 1700000001",
+            "archive pin lobby --start yesterday --end 1700000001 --why x",
+            "archive unpin seven",
             "clip lobby --start 1700000000 --end 1700000001",
             "clip lobby --start yesterday --end 1700000001 -o x.mp4",
             "clip ../x --start 1700000000 --end 1700000001 -o x.mp4",
             "clip lobby --start 1700000000 --end 1700000001 -o x.mp4 --preset ultra",
+            "clip lobby --start 1700000000 --end 1700000001 -o x.mp4 --codec h265",
         ] {
             let words = ["capstan"].into_iter().chain(line.split(' '));
             assert_eq!(Cli::try_parse_from(words).err().map(|error| error.exit_code()), Some(2), "{line}");

@@ -5,9 +5,11 @@ use rusqlite_migration::{M, Migrations};
 
 use crate::error::{Error, Kind, Result};
 
-/// Times are 90 kHz ticks since 1970, as everywhere. Each index holds what filters ask for, so that a filter that finds
-/// little reads narrow entries and not the rows.
-const STEPS: [&str; 1] = ["CREATE TABLE incident (
+/// Times are 90 kHz ticks since 1970, as everywhere.
+const STEPS: [&str; 2] = [INCIDENTS, super::pins::TABLE];
+
+/// Each index holds what filters ask for, so that a filter that finds little reads narrow entries and not the rows.
+const INCIDENTS: &str = "CREATE TABLE incident (
          id TEXT NOT NULL PRIMARY KEY,
          host TEXT NOT NULL,
          device TEXT NOT NULL,
@@ -38,7 +40,7 @@ const STEPS: [&str; 1] = ["CREATE TABLE incident (
          until_90k INTEGER NOT NULL,
          why TEXT NOT NULL,
          set_by TEXT NOT NULL
-     ) STRICT;"];
+     ) STRICT;";
 
 /// What a database of this version says of itself.
 pub const VERSION: u32 = STEPS.len() as u32;

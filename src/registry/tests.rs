@@ -14,6 +14,7 @@ use crate::{
 
 mod damage;
 mod filters;
+mod pins;
 
 /// 2023-11-14T22:13:20Z
 pub(super) const NOW: Utc90k = Utc90k::from_seconds(1_700_000_000);

@@ -46,6 +46,12 @@ pub enum Request {
     ArchiveVerify { device: Option<DeviceId> },
     /// The same after mending what can be mended; the open chunk is left alone.
     ArchiveRepair { device: Option<DeviceId> },
+    /// `[ToldPin]`, of all devices when none is named.
+    Pins { device: Option<DeviceId> },
+    /// The body of a POST to `/api/host/pins`; answers the pin.
+    Pin { wish: Value },
+    /// Takes one back.
+    Unpin { id: i64 },
     /// Breaks an actor on purpose, by its full name; refused unless started with `CAPSTAN_FAULTS=1`.
     Inject { actor: String, poison: Poison },
 }
@@ -57,7 +63,7 @@ impl Request {
             Self::ArchiveList { device } => Some((Work::List, device.as_ref())),
             Self::ArchiveVerify { device } => Some((Work::Verify, device.as_ref())),
             Self::ArchiveRepair { device } => Some((Work::Repair, device.as_ref())),
-            Self::Health | Self::State | Self::Inject { .. } => None,
+            _ => None,
         }
     }
 }

@@ -54,10 +54,12 @@ mod manual;
 mod metadata;
 mod mosaics;
 mod openapi;
+pub mod pins;
 mod playlists;
 mod quiet;
 mod range;
 pub mod reader;
+pub mod recode;
 mod restart;
 mod route;
 mod routes;
@@ -77,7 +79,7 @@ mod ui;
 #[cfg(test)]
 mod tests;
 
-pub use clips::{Form, address};
+pub use clips::{ANY_PLAYER, Form, address, to_the_tick};
 pub use commands::handler;
 pub use heatmap::Heatmap;
 pub use live::HotCache;
@@ -85,7 +87,7 @@ use route::routes;
 use routes::ROUTES;
 pub use server::{bind, serve};
 pub use stills::Stills;
-pub use time::moment;
+pub use time::{any_moment, moment};
 
 /// What handlers read: snapshots and handles, nothing that could make them wait.
 pub struct WebState {

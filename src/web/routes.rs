@@ -6,7 +6,7 @@ use super::{
     chunks, clip_jobs, clips, events, heatmap, host, incidents, latest, live, maintenance, manifest, manual, metadata,
     mosaics,
     openapi::{self, Doc, Param, Reply::*},
-    playlists, restart,
+    pins, playlists, restart,
     route::{Also, Entry, Verb, action, entry, read},
     shape::Shape,
     shapes, stills, strips, thumbnails, timeline, ui,
@@ -25,7 +25,9 @@ const LISTED: &[u16] = &[404, 500, 503];
 const MADE: &[u16] = &[307, 404, 410, 413, 500, 503];
 
 /// And a result that grew beyond its budget.
-const ENCODED: &[u16] = &[307, 404, 410, 413, 500, 503, 507];
+const ENCODED: &[u16] = &[307, 404, 409, 410, 413, 500, 503, 507];
+/// Pictures of several codecs are no file.
+const WHOLE: &[u16] = &[307, 404, 409, 410, 413, 500, 503];
 
 const fn param(name: &'static str, shape: Shape, about: &'static str) -> Param {
     Param { name, shape, about, needed: false }
@@ -48,6 +50,8 @@ const WHICH_INCIDENTS: &[Param] = &[
     param("after", Shape::Like(r"^-?[0-9]+\.[A-Za-z0-9_-]+$"), "the page that follows: `next` of the page before"),
 ];
 
+const MULTIVARIANT: Param =
+    param("multivariant", Shape::Word(&["0", "1"]), "`1`: a list that names the codecs and leads to this one");
 const DATE: Param = param("date", Shape::Date, "that UTC day, instead of the latest");
 const START: Param = param("start", Shape::Moment, "RFC 3339 or seconds since 1970");
 const END: Param = param("end", Shape::Moment, "likewise; up to now without it");
@@ -160,6 +164,7 @@ pub const ROUTES: &[Entry] = &[
                 Shape::Word(&["fast", "medium", "high", "low", "pi_optimized"]),
                 "encoded anew, as a job: the reply is that of `/api/host/clip-jobs/{id}`",
             ),
+            param("codec", Shape::Word(&["h264"]), "the file where all of it is H.264, else the same as `preset=fast`"),
         ]),
     ),
     entry(
@@ -186,7 +191,7 @@ pub const ROUTES: &[Entry] = &[
         || read().to(playlists::span),
         Doc::new("HLS of any span; without `start` the last hour, without `end` it grows", Bytes(&[HLS]))
             .others(LISTED)
-            .query(&[START, END, DURATION]),
+            .query(&[START, END, DURATION, MULTIVARIANT]),
     ),
     entry(
         "/api/host/timeline/{device}",
@@ -259,6 +264,36 @@ pub const ROUTES: &[Entry] = &[
             "/api/host/maintenance/{device}",
             || read().to(maintenance::show),
             Doc::new("Whether somebody works on it", Json(&shapes::MAINTENANCE)).others(ASKED),
+        )
+    },
+    Entry {
+        more: &[Also {
+            verb: Verb::Post,
+            handler: || web::post().to(pins::pin),
+            doc: Doc::new("A range that must stay", Made(&shapes::PIN))
+                .takes(&shapes::PIN_ASKED)
+                .others(&[403, 404, 409, 500, 503, 507]),
+        }],
+        ..entry(
+            "/api/host/pins",
+            || read().to(pins::list),
+            Doc::new("Ranges that must stay, by device and start", Json(&shapes::PINS)).others(ASKED).query(&[param(
+                "device",
+                Shape::Text,
+                "of that device alone, whether or not it is still configured",
+            )]),
+        )
+    },
+    Entry {
+        more: &[Also {
+            verb: Verb::Delete,
+            handler: || web::delete().to(pins::unpin),
+            doc: Doc::new("It may go like any other", Nothing).others(&[403, 404, 500, 503, 507]),
+        }],
+        ..entry(
+            "/api/host/pins/{id}",
+            || read().to(pins::one),
+            Doc::new("One of them", Json(&shapes::PIN)).others(&[404, 503]),
         )
     },
     entry(
@@ -336,12 +371,12 @@ pub const ROUTES: &[Entry] = &[
     entry(
         "/host/stream/{device}/segments/{hour}/archive.m3u8",
         || read().to(playlists::hour),
-        Doc::new("HLS of the hour", Bytes(&[HLS])).others(LISTED).query(&[DATE]),
+        Doc::new("HLS of the hour", Bytes(&[HLS])).others(LISTED).query(&[DATE, MULTIVARIANT]),
     ),
     entry(
         "/host/stream/{device}/segments/{hour}/archive_hour_{again}.mp4",
         || read().to(clips::hour),
-        Doc::new("The clip of the hour", Bytes(&["video/mp4"])).others(MADE).query(&[DATE]),
+        Doc::new("The clip of the hour", Bytes(&["video/mp4"])).others(WHOLE).query(&[DATE]),
     ),
     entry(
         "/host/stream/{device}/audio/{hour}/audio_10s_{piece}.m4a",

@@ -26,6 +26,8 @@ pub const ERROR: Shape = Fields(&[(
         ("message", Text),
         ("path?", Text),
         ("playlist_url?", Link),
+        ("clip_url?", Link),
+        ("spans?", List(&Fields(&[("start", Time), ("end", Time), ("codec", Word(&["h264", "h265"]))]))),
     ]),
 )]);
 
@@ -216,6 +218,28 @@ pub const MAINTENANCE: Shape = Fields(&[
     ("why", Maybe(&Text)),
 ]);
 pub const MAINTENANCE_ASKED: Shape = Fields(&[("until", Moment), ("why?", Text)]);
+
+pub const PIN: Shape = Fields(&[
+    ("id", Count),
+    ("device", Text),
+    ("start", Time),
+    ("end", Time),
+    ("until", Maybe(&Time)),
+    ("original", Flag),
+    ("why", Text),
+    ("by", Text),
+    ("created", Time),
+    ("active", Flag),
+]);
+pub const PINS: Shape = Fields(&[("pins", List(&PIN))]);
+pub const PIN_ASKED: Shape = Fields(&[
+    ("device", Text),
+    ("start", Moment),
+    ("end", Moment),
+    ("until?", Maybe(&Moment)),
+    ("why", Text),
+    ("original?", Flag),
+]);
 
 /// Of a minute: how many frames, the worst verdict of each kind, the shares of bad ones.
 const GLANCED: Shape = Fields(&[

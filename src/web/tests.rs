@@ -41,8 +41,10 @@ mod latest;
 mod listening;
 mod newest;
 mod pictures;
+mod pins;
 mod playlists;
 mod scarce;
+mod swapped;
 mod timeline;
 
 /// 2023-11-14T22:13:20Z

@@ -18,6 +18,7 @@ use super::{
 
 mod encode;
 mod input;
+mod joined;
 mod output;
 mod probe;
 mod still;
@@ -26,6 +27,7 @@ mod test_source;
 mod tests;
 
 pub use encode::{Preset, encode_clip};
+pub use joined::{encode_stretch, join};
 pub use probe::{encoder_trial, probe_source, text_trial, version};
 pub use still::{Still, StillInput, still};
 
