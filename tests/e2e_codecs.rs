@@ -85,6 +85,17 @@ fn another_size_plays_through_and_h265_says_what_it_is() {
     let (len, offset): (usize, usize) = (len.parse().unwrap(), offset.parse().unwrap());
     let init = daemon.get_with(address, &[("Range", &format!("bytes={offset}-{}", offset + len - 1))]);
     assert!(init.body.windows(4).any(|four| four == b"hvc1"), "{address}");
+
+    // Without a daemon it is the same.
+    daemon.stop();
+    let without: Vec<_> = line.iter().copied().filter(|word| !["--codec", "h264"].contains(word)).collect();
+    let (code, said) = finished(daemon.setup.command(&without));
+    assert!(code == 1 && said.contains("--codec h264") && said.contains("h265 from "), "{code}: {said}");
+    let pictures = media::frame_hashes(&file).len();
+    let (code, said) = finished(daemon.setup.command(&line));
+    assert_eq!(code, 0, "{said}");
+    media::assert_decodes(&file);
+    assert_eq!((media::codecs(&file), media::frame_hashes(&file).len()), (vec!["h264".into(), "aac".into()], pictures));
 }
 
 fn plays_in_a_browser(daemon: &TestDaemon, list: &str, start: &str) {
