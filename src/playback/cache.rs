@@ -79,7 +79,7 @@ pub fn open(volume: &Volume, index: &DeviceIndex, key: ChunkKey) -> Result<(Arc<
             return Err(Error::new(Kind::Gone, "the chunk's file is not where it was recorded"));
         }
         place = Some(entry.place);
-        match volume.of(entry.place).open_read(&entry.path(volume.layout(), index.device())) {
+        match volume.open_at(entry.place, &entry.path(volume.layout(), index.device())) {
             Ok(file) => return Ok((entry, file)),
             Err(error) if error.kind == Kind::NotFound => {}
             Err(error) => return Err(error),

@@ -1,0 +1,1 @@
+//! The second volume: comes, goes, is full, read-only, slow.

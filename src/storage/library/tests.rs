@@ -1,0 +1,1 @@
+//! Moves cut short at every step, with real files.

@@ -1,0 +1,1 @@
+//! Copies cut short at every step, and disks that lie.
