@@ -24,7 +24,9 @@ use crate::{
     clock::Mono,
     error::{Error, Kind, Result},
     storage::{
-        Volume, inventory,
+        Volume,
+        cold::Space,
+        inventory,
         layout::Shelf,
         library,
         transfer::{self, Taken},
@@ -136,6 +138,9 @@ impl Away {
         while !self.ended.load(Ordering::Acquire) && self.round() {}
         self.waits_for(None);
         self.publish(|status| status.copying = None);
+        if let Ok(space) = self.parts.away.space() {
+            self.measured(space);
+        }
     }
 
     /// Whether it is there; lists it when it came.
@@ -151,13 +156,17 @@ impl Away {
             *listed = mounts;
             self.publish(|status| status.unknown_files = unknown);
         }
+        self.measured(space);
+        Ok(())
+    }
+
+    fn measured(&self, space: Space) {
         let bytes = self.parts.ledger.library_bytes(Shelf::Away);
         self.parts.metrics.library_bytes("away").set(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.publish(|status| {
             (status.free_bytes, status.total_bytes) = (space.free_bytes, space.total_bytes);
             status.library_bytes = bytes;
         });
-        Ok(())
     }
 
     /// Puts what lies there into the indexes. Files of names that are none of ours.

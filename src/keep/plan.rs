@@ -108,6 +108,9 @@ pub fn plan(footage: &[Footage<'_>], pins: Option<&Pins>, now: Now, wanted: Want
         planner.by_age(&limits);
     }
     planner.by_bytes();
+    // What is deleted for its bytes need not be shelved first.
+    let Planner { gone, plan, .. } = &mut planner;
+    plan.actions.retain(|action| action.deed != Deed::Shelve || !gone.contains(&(action.device, action.key)));
     if wanted.takes_away {
         planner.move_away();
     }
@@ -308,6 +311,9 @@ impl<'a> Planner<'a> {
             devices_over -= usize::from(was_over && *over_each == 0);
             over_all = over_all.saturating_sub(chunk.bytes);
             missing = missing.saturating_sub(if here { chunk.bytes } else { 0 });
+            if !original {
+                self.gone.insert((device, chunk.key));
+            }
             self.act(device, chunk, if original { Deed::DropOriginal(why) } else { Deed::Delete(why) });
         }
     }

@@ -95,6 +95,17 @@ pub fn remove(volume: &Volume, device: &DeviceId, entry: &ChunkEntry) -> Result<
     Ok(())
 }
 
+/// Deletes the names a chunk had before it was moved to another volume: the chunk's first, so that what a crash leaves is
+/// known to be no chunk's.
+pub fn leave(volume: &Volume, device: &DeviceId, entry: &ChunkEntry) -> Result<()> {
+    let beside = beside(volume, device, entry);
+    for path in std::iter::once(entry.path(volume.layout(), device)).chain(beside) {
+        gone(volume.unlink(&path))?;
+    }
+    drop_library_folders(volume, device, LibraryHour::of(entry.start));
+    Ok(())
+}
+
 /// Deletes one kept original; its successor and the marker stay.
 pub fn remove_original(volume: &Volume, device: &DeviceId, original: &ChunkEntry) -> Result<()> {
     gone(volume.of(original.place).unlink(&original.path(volume.layout(), device)))
@@ -169,13 +180,14 @@ pub fn finish_move(
     volume: &Volume,
     index: &DeviceIndex,
     in_ring: &ChunkEntry,
-    in_library: ChunkEntry,
+    in_library: &ChunkEntry,
     ring: &RingGuard<'_>,
 ) -> Result<()> {
     let Place::Ring(slot) = in_ring.place else { return Ok(()) };
     let (device, layout) = (index.device(), volume.layout());
     let (path, old) = (in_ring.path(layout, device), beside(volume, device, in_ring));
-    index.put(in_library);
+    // With the originals that were found beside it in the ring.
+    index.move_to(&in_ring.key, in_library.place);
     leave_ring(volume, device, slot, &path, &old, ring)
 }
 
@@ -253,4 +265,4 @@ fn gone(done: Result<()>) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

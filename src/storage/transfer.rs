@@ -65,7 +65,7 @@ pub fn bring_away(
         // With an original beside it since, it was encoded anew: the next call takes the successor.
         let same = same && index.originals_of(&entry).is_empty() && index.move_to(&key, there.place);
         if same {
-            library::remove(home, device, &entry)?;
+            library::leave(home, device, &entry)?;
         }
         same
     };
@@ -102,8 +102,7 @@ fn fill(
     goes_on: &dyn Fn() -> Result<()>,
 ) -> Result<()> {
     let to = away.create_new(aside)?;
-    let written = through(from, path, bytes, &mut |piece, at| {
-        goes_on()?;
+    let written = through(from, path, bytes, goes_on, &mut |piece, at| {
         // Holes of a chunk stay holes.
         if piece.iter().any(|byte| *byte != 0) { away.write_at(&to, aside, piece, at) } else { Ok(()) }
     })?;
@@ -112,7 +111,7 @@ fn fill(
     // Out of the page cache: what is compared must come from the disk. Where it takes no advice, RAM is compared.
     let _ = fadvise(&to, 0, None, Advice::DontNeed);
     let again = away.open_read(aside)?;
-    let read = through(&again, aside, bytes, &mut |_, _| goes_on())?;
+    let read = through(&again, aside, bytes, goes_on, &mut |_, _| Ok(()))?;
     // A day of footage must not push what viewers read out of RAM.
     let _ = fadvise(from, 0, None, Advice::DontNeed);
     let _ = fadvise(&again, 0, None, Advice::DontNeed);
@@ -124,10 +123,17 @@ fn fill(
 }
 
 /// Reads a file in pieces; the checksum of all.
-fn through(file: &File, path: &Path, bytes: u64, each: &mut dyn FnMut(&[u8], u64) -> Result<()>) -> Result<u32> {
+fn through(
+    file: &File,
+    path: &Path,
+    bytes: u64,
+    goes_on: &dyn Fn() -> Result<()>,
+    each: &mut dyn FnMut(&[u8], u64) -> Result<()>,
+) -> Result<u32> {
     let mut buffer = vec![0; PIECE_BYTES];
     let (mut at, mut sum) = (0, 0);
     while at < bytes {
+        goes_on()?;
         let want = usize::try_from(bytes - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
         let Some(piece) = buffer.get_mut(..want) else { break };
         file.read_exact_at(piece, at).map_err(|error| Error::io("reading", path, error))?;

@@ -47,7 +47,7 @@ pub fn load_library(volume: &Volume, index: &DeviceIndex) -> Result<Scanned> {
                 };
                 let [here, there] = [&chunk, &*listed].map(|it| it.path(volume.layout(), device));
                 if matches!(listed.place, Place::Ring(_)) && library::same_file(volume, &here, &there) {
-                    library::finish_move(volume, index, &listed, chunk, &ring)?;
+                    library::finish_move(volume, index, &listed, &chunk, &ring)?;
                     scanned.healed += 1;
                 } else {
                     scanned.set_aside.push(twice(here));
