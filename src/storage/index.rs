@@ -13,11 +13,11 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    clock::Utc90k,
+    clock::{TICKS_PER_SECOND, Utc90k},
     ids::DeviceId,
     storage::{
         inventory::Loaded,
-        layout::{ChunkKey, ColdLayout, Companion, RingSlot, Shelf},
+        layout::{ChunkKey, ColdLayout, Companion, LibraryHour, RingSlot, Shelf},
     },
 };
 
@@ -385,6 +385,17 @@ impl DeviceIndex {
 
     pub fn at_slot(&self, slot: RingSlot) -> Option<Arc<ChunkEntry>> {
         self.chunks.load().iter().find(|chunk| chunk.place == Place::Ring(slot)).cloned()
+    }
+
+    /// The chunk of that name which began in that hour, wherever it lies now.
+    pub fn in_hour(&self, hour: LibraryHour, slot: RingSlot) -> Option<Arc<ChunkEntry>> {
+        let chunks = self.chunks.load();
+        let near = chunks.around(hour.start(), hour.start() + 3600 * TICKS_PER_SECOND).iter();
+        let named = |chunk: &&Arc<ChunkEntry>| match chunk.place {
+            Place::Ring(at) | Place::Library(at, _) => at == slot && LibraryHour::of(chunk.start) == hour,
+            Place::Temp => false,
+        };
+        near.into_iter().find(named).cloned()
     }
 
     /// Published bytes of all chunks.

@@ -128,6 +128,18 @@ impl Volume {
         })
     }
 
+    /// For whoever works on the archive alone: with the library's own volume by the settings, if it is there.
+    pub fn open_with_library(storage: &config::Storage, clock: &Clock) -> Result<Arc<Self>> {
+        let home = Self::open(storage, clock)?;
+        if let Some(root) = &storage.library_root {
+            let away = Self::away(root, &home);
+            // Absent it is told as such by whoever wants something of it.
+            let _ = away.check();
+            home.set_away(away);
+        }
+        Ok(home)
+    }
+
     /// The library's own volume, when there is one by the settings.
     pub fn library(&self) -> Option<&Arc<Self>> {
         self.away.get()

@@ -108,7 +108,7 @@ impl Host {
         plan(&footage, self.pins.as_ref(), self.now, wanted)
     }
 
-    /// Device, minutes before `NOW` of the start, deed.
+    /// Device, minutes ago, deed.
     fn deeds(&self, wanted: Wanted) -> Vec<(usize, i64, Deed)> {
         let told = |action: &Action| (action.device, (NOW - action.key.start_ms / 1000) / MINUTE, action.deed);
         self.plan(wanted).actions.iter().map(told).collect()
@@ -180,7 +180,6 @@ fn the_library_takes_what_leaves_the_ring() {
     // The days went by before it came to the library: it is not moved first.
     let late = Host::at(NOW, NOW).device([entry(NOW - 9 * DAY_S, Lies::Ring), entry(NOW, Lies::Temp)]);
     assert_eq!(late.deeds(wanted), [(0, 9 * day, expired)]);
-    // The library was given up: what is in it goes like the ring.
     let all = host().deeds(HOME);
     assert_eq!(all.len(), 4, "{all:?}");
     assert!(all.iter().all(|(_, _, deed)| *deed == expired));
@@ -253,7 +252,6 @@ fn kept_originals_go_first_when_space_is_short() {
     assert_eq!(short(100), [(0, 300, Deed::DropOriginal(Why::Space))]);
     let both = [(0, 300, Deed::DropOriginal(Why::Space)), (0, 300, Deed::Delete(Why::Space))];
     assert_eq!(short(u64::MAX), both, "what is pinned as an original stays twice");
-    // It would be copied for a few days only.
     let host = Host::at(NOW, NOW).device([entry(minutes(900), Lies::Home), entry(NOW, Lies::Temp)]);
     let away = Wanted { on: Shelf::Away, takes_away: true, limits: None, ..HOME };
     assert_eq!(host.deeds(away), [(0, 900, Deed::MoveAway)]);
@@ -403,7 +401,6 @@ proptest! {
                 Deed::MoveAway => prop_assert!(matches!(chunk.place, Place::Library(_, Shelf::Home)) && away),
             }
         }
-        // Done in full, each limit holds or nothing more may go.
         let whole = host.plan(Wanted { most: usize::MAX, on: Shelf::Home, takes_away: false, ..wanted });
         let deletes = whole.actions.iter().filter(|it| matches!(it.deed, Deed::Delete(Why::Space)));
         let freed: u64 = whole.actions.iter().filter(|it| it.deed != Deed::Shelve).map(|it| it.bytes).sum();

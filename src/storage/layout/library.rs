@@ -32,6 +32,12 @@ impl LibraryHour {
         Self { day: at.date(), hour: at.hour().unsigned_abs() }
     }
 
+    /// Its first moment.
+    pub fn start(self) -> Utc90k {
+        let midnight = self.day.to_zoned(jiff::tz::TimeZone::UTC).map_or(0, |at| at.timestamp().as_second());
+        Utc90k::from_seconds(midnight + i64::from(self.hour) * 3600)
+    }
+
     /// Parses `(YYYY-MM-DD, HH)`.
     pub fn parse(day: &str, hour: &str) -> Option<Self> {
         let parsed = Self { day: day.parse().ok()?, hour: u8::try_from(parse_digits(hour)?).ok()? };
@@ -164,6 +170,7 @@ mod tests {
         assert_eq!(parse_day("2026-11-20"), Some(LibraryHour::of(start).day));
         assert_eq!(parse_day("2026-11-2"), None);
         assert_eq!(LibraryHour::parse("2026-11-20", "03"), Some(LibraryHour::of(start)));
+        assert_eq!(LibraryHour::of(start).start(), Utc90k::from_seconds(1_795_143_600));
         for (day, hour) in
             [("2026-11-20", "3"), ("2026-11-20", "24"), ("2026-11-31", "03"), ("20261120", "03"), ("", "")]
         {
