@@ -82,32 +82,34 @@ fn plays(daemon: &TestDaemon, starts: &[i64]) -> Vec<u8> {
     let (first, last) = (starts[0], *starts.last().unwrap());
     let whole = format!("from={first}&duration={}", last + 20 - first);
     let timeline = daemon.json(&format!("/api/host/timeline/{DEVICE}?{whole}"));
-    assert_eq!(timeline["spans"].as_array().map(Vec::len), Some(starts.len()), "{timeline}");
+    assert_eq!(timeline["coverage"].as_array().map(Vec::len), Some(starts.len()), "{timeline}");
+    let whole = whole.replace("from=", "start=");
     let playlist = daemon.get(&format!("/api/host/playlist/{DEVICE}.m3u8?{whole}")).text();
     for start in starts {
         let address = format!("/host/stream/{DEVICE}/chunks/{start}000-0.mp4");
         assert!(playlist.contains(&address), "{address} in {playlist}");
         assert_eq!(daemon.get(&address).status, 200, "{address}");
-        let of = Clip::of(*start);
-        assert_eq!(daemon.get(&of.ring_name).status, 200, "{}", of.ring_name);
+        for name in names(*start) {
+            let reply = daemon.get(&name);
+            assert_eq!(reply.status, 200, "{name}: {}", reply.text());
+        }
     }
-    let reply = daemon.get(&format!("/api/host/clip/{DEVICE}.mp4?from={first}&duration=20"));
+    let reply = daemon.get(&format!("/api/host/clip/{DEVICE}.mp4?start={first}&duration=20"));
     assert_eq!(reply.status, 200, "{}", reply.text());
     reply.body
 }
 
-struct Clip {
-    ring_name: String,
-}
-
-impl Clip {
-    /// The name in the ring, with the day on which it began.
-    fn of(start: i64) -> Self {
-        let slot = RingSlot::of(Utc90k::from_seconds(start), 600);
-        let date = Utc90k::from_seconds(start).rfc3339()[..10].to_owned();
-        let name = format!("segments/{}/{}", slot.hour, slot.file_name());
-        Self { ring_name: format!("/host/stream/{DEVICE}/{name}?date={date}") }
-    }
+/// What is asked for by hour and day: the chunk by its ring name, the hour as a playlist, its verdicts, its stills.
+fn names(start: i64) -> [String; 4] {
+    let slot = RingSlot::of(Utc90k::from_seconds(start), 600);
+    let (hour, date) = (slot.hour, Utc90k::from_seconds(start).rfc3339()[..10].to_owned());
+    let segments = format!("/host/stream/{DEVICE}/segments/{hour}");
+    [
+        format!("{segments}/{}?date={date}", slot.file_name()),
+        format!("{segments}/archive.m3u8?date={date}"),
+        format!("{segments}/metadata.json?date={date}"),
+        format!("/api/host/thumbnails/{DEVICE}/{hour}?date={date}"),
+    ]
 }
 
 fn listed(setup: &Setup) -> String {
