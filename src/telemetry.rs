@@ -14,7 +14,7 @@ use prometheus_client::{
 pub use device::{DeviceMetrics, Written};
 pub use labels::{
     ActorLabel, DeviceLabel, HotFilesLabel, KindLabel, LossLabel, LossReason, ReceiverLabel, RequestLabel, TopicLabel,
-    WriteLabel,
+    VolumeLabel, WriteLabel,
 };
 
 /// Seconds with fractions.
@@ -51,7 +51,14 @@ pub struct Metrics {
     pub inotify_overflows: Counter,
     pub chunks_expired: Family<DeviceLabel, Counter>,
     pub chunks_evicted: Family<DeviceLabel, Counter>,
+    pub chunks_shelved: Family<DeviceLabel, Counter>,
+    pub chunks_moved: Family<DeviceLabel, Counter>,
     pub oldest_chunk_age_seconds: Family<DeviceLabel, FloatGauge>,
+    library_bytes: Family<VolumeLabel, Gauge>,
+    pub library_ok: Gauge,
+    pub unknown_files: Gauge,
+    pub days_until_full: FloatGauge,
+    pub cleaner_success_seconds: FloatGauge,
     pub incidents_open: Family<KindLabel, Gauge>,
     pub pins: Gauge,
     pub db_ok: Gauge,
@@ -131,7 +138,14 @@ impl Metrics {
             inotify_overflows: Counter::default(),
             chunks_expired: Family::default(),
             chunks_evicted: Family::default(),
+            chunks_shelved: Family::default(),
+            chunks_moved: Family::default(),
             oldest_chunk_age_seconds: Family::default(),
+            library_bytes: Family::default(),
+            library_ok: Gauge::default(),
+            unknown_files: Gauge::default(),
+            days_until_full: FloatGauge::default(),
+            cleaner_success_seconds: FloatGauge::default(),
             incidents_open: Family::default(),
             pins: Gauge::default(),
             db_ok: Gauge::default(),
@@ -208,9 +222,25 @@ impl Metrics {
         );
         r.register("chunks_expired", "Chunks deleted by age", self.chunks_expired.clone());
         r.register("chunks_evicted", "Chunks deleted because space was short", self.chunks_evicted.clone());
+        r.register("chunks_shelved", "Chunks moved from the ring into the library", self.chunks_shelved.clone());
+        r.register("chunks_moved", "Chunks brought to the library's own volume", self.chunks_moved.clone());
+        r.register_with_unit("library", "Bytes in the library, by volume", Unit::Bytes, self.library_bytes.clone());
+        r.register("library_ok", "1 while the library's own volume can be reached", self.library_ok.clone());
+        r.register("unknown_files", "Files in folders of footage that are none of ours", self.unknown_files.clone());
+        r.register(
+            "days_until_full",
+            "Days until the oldest footage has to go before its time; +Inf: never, NaN: not known yet",
+            self.days_until_full.clone(),
+        );
+        r.register_with_unit(
+            "cleaner_success",
+            "Unix time of the last round of the cleaner that nothing held back",
+            Unit::Seconds,
+            self.cleaner_success_seconds.clone(),
+        );
         r.register_with_unit(
             "oldest_chunk_age",
-            "Age of the oldest chunk",
+            "Age of the oldest chunk that nobody pinned",
             Unit::Seconds,
             self.oldest_chunk_age_seconds.clone(),
         );
@@ -263,6 +293,11 @@ impl Metrics {
     pub fn wrote_database(&self, bytes: u64) {
         self.db_written_bytes.inc_by(bytes);
         self.totals.written_bytes.inc_by(bytes);
+    }
+
+    /// Of the library on that volume: `home` or `away`.
+    pub fn library_bytes(&self, volume: &'static str) -> Gauge {
+        self.library_bytes.get_or_create_owned(&VolumeLabel { volume })
     }
 
     fn total_media_bytes(&self) -> u64 {
@@ -332,6 +367,9 @@ mod tests {
             "capstan_analysis_seconds_bucket{",
             "capstan_ffmpeg_restarts_total{",
             "capstan_oldest_chunk_age_seconds{",
+            "capstan_chunks_shelved_total{",
+            "capstan_days_until_full",
+            "capstan_unknown_files",
             "capstan_free_bytes",
             "capstan_http_request_seconds",
         ] {

@@ -74,6 +74,7 @@ impl Shared<'_> {
             status: capture_status.clone(),
         });
         let cleaner = self.cleaner.clone();
+        let (keeper, kept) = (self.cleaner.clone(), id.clone());
         let (events, of) = (self.events.clone(), id.clone());
         let interval_seconds = settings.archive.preview_interval_seconds;
         let (volume, of_device) = (self.volume.clone(), metrics.clone());
@@ -95,6 +96,7 @@ impl Shared<'_> {
             evict: Arc::new(move |bytes| {
                 cleaner.evict(bytes);
             }),
+            stays: Arc::new(move |start, end| keeper.stays(&kept, start, end)),
             told: Arc::new(move |span, bytes| {
                 let data = json!({"start": span.start.rfc3339(), "end": span.end.rfc3339(), "bytes": bytes});
                 events.publish(Topic::Commit, "committed", Some(&of), data);

@@ -25,7 +25,10 @@ use crate::{
     events::Events,
     frames::{Pool, Thresholds},
     incident::{Book, Evidence},
-    keep::{Cleaner, CleanerActor, CleanerParts, CleanerStatus, KeptDevice, LoadReading},
+    keep::{
+        Away, AwayParts, Cleaner, CleanerActor, CleanerParts, CleanerStatus, KeptDevice, Ledger, LedgerParts,
+        LoadReading,
+    },
     limits::WorkGroup,
     merge::{committer::Committer, merger_actor::CommitNow},
     notify::{Notifier, NotifierParts},
@@ -53,6 +56,8 @@ pub(super) struct Host {
     kept: Arc<ArcSwap<Vec<KeptDevice>>>,
     load: Arc<ArcSwap<Load>>,
     cleaner: Arc<Cleaner>,
+    /// Where the library has a volume of its own.
+    away: Option<Arc<Away>>,
     registry: Arc<Registry>,
     watcher: Watcher,
     spawner: Spawner,
@@ -74,15 +79,22 @@ impl Host {
         let load = Arc::new(ArcSwap::from_pointee(Load::default()));
         let kept = Arc::new(ArcSwap::from_pointee(Vec::new()));
         let retention = Retention::load(&volume, start.clock.clone());
-        let cleaner = Cleaner::start(CleanerParts {
-            volume: volume.clone(),
-            retention: retention.clone(),
+        let ledger = Arc::new(Ledger::new(LedgerParts {
             devices: kept.clone(),
+            // Nobody can pin anything yet.
+            pins: Arc::new(|| Some(Arc::default())),
+            retention: retention.clone(),
             limits: settings.as_ref().into(),
-            hot: settings.storage.hot.clone(),
-            hot_quotas_bytes: facts::quota_bytes(settings),
             load: load_reading(&load),
             clock: start.clock.clone(),
+        }));
+        let away = library(start, &volume, &ledger)?;
+        let cleaner = Cleaner::start(CleanerParts {
+            volume: volume.clone(),
+            ledger,
+            away: away.clone(),
+            hot: settings.storage.hot.clone(),
+            hot_quotas_bytes: facts::quota_bytes(settings),
             metrics: start.metrics.clone(),
             log: start.log.clone(),
         })?;
@@ -135,6 +147,7 @@ impl Host {
             kept,
             load,
             cleaner,
+            away,
             registry,
             watcher,
             spawner,
@@ -205,6 +218,7 @@ impl Host {
     fn scan_archive(&self, supervisor: Supervisor) -> Result<()> {
         let (volume, kept) = (self.volume.clone(), self.kept.clone());
         let (start, cleaner, ending) = (self.start.clone(), self.cleaner.clone(), self.ending.clone());
+        let away = self.away.clone();
         let devices: HashMap<_, _> = self.devices.iter().map(|device| (device.id.clone(), device.clone())).collect();
         let scan = move || {
             let began = start.clock.mono();
@@ -222,7 +236,8 @@ impl Host {
                     }
                 }
             }
-            fill(&volume, &wanted);
+            let unknown = fill(&volume, &wanted);
+            cleaner.found_unknown(unknown);
             let known = kept.load_full();
             kept.store(Arc::new(known.iter().cloned().chain(orphans).collect()));
             let chunks: usize = kept.load().iter().map(|kept| kept.index.snapshot().len()).sum();
@@ -233,6 +248,9 @@ impl Host {
                 ChildSpec::new("cleaner", &Slot::new(), move |_| CleanerActor::new(cleaner.clone(), clock.clone()));
             if let Err(error) = supervisor.add(spec) {
                 warn!(start.log, "cleaner cannot start"; "error" => %error);
+            }
+            if let Some(away) = away {
+                away.begin();
             }
             let began = start.clock.mono();
             let indexes: Vec<_> = wanted.into_iter().map(|(index, _)| index).collect();
@@ -301,6 +319,21 @@ impl Host {
             warn!(log, "retention clock not written down"; "error" => %error);
         }
     }
+}
+
+/// None unless the library has a volume of its own. It need not be there.
+fn library(start: &Start, home: &Arc<Volume>, ledger: &Arc<Ledger>) -> Result<Option<Arc<Away>>> {
+    let Some(root) = &start.settings.storage.library_root else { return Ok(None) };
+    let away = Volume::away(root, home);
+    home.set_away(away.clone());
+    let parts = AwayParts {
+        home: home.clone(),
+        away,
+        ledger: ledger.clone(),
+        metrics: start.metrics.clone(),
+        log: start.log.clone(),
+    };
+    Away::start(parts).map(Some)
 }
 
 /// None unless the settings ask for all of them.

@@ -3,18 +3,22 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
 
-use slog::{Logger, warn};
+use slog::{Logger, info, warn};
 
 use crate::{
     clock::{Clock, Utc90k},
+    error::Result,
     playback::{FragmentTable, open},
     storage::{
-        DeviceIndex, Volume,
+        DeviceIndex, Scanned, Volume,
         index::{ChunkEntry, Learned},
         inventory,
         layout::ChunkKey,
@@ -33,14 +37,21 @@ const REST_MAX: Duration = Duration::from_millis(100);
 /// An index to fill, and where to tell what is wrong with its files.
 pub(super) type Wanted = (Arc<DeviceIndex>, Logger);
 
-/// Puts what lies on the disk into the indexes. What commits publish meanwhile is newer and stays.
-pub(super) fn fill(volume: &Volume, wanted: &[Wanted]) {
-    let left = Mutex::new(wanted.iter());
+/// Puts what lies on the archive's volume into the indexes, the rings first. What commits publish meanwhile is newer and
+/// stays. Returns how many files there are of names that are none of ours.
+pub(super) fn fill(volume: &Volume, wanted: &[Wanted]) -> u64 {
+    in_turns(wanted, |index, log| tell(inventory::load(volume, index), log))
+        + in_turns(wanted, |index, log| tell(inventory::load_library(volume, index), log))
+}
+
+/// Several at a time; the sum of what they tell.
+fn in_turns(wanted: &[Wanted], fill: impl Fn(&DeviceIndex, &Logger) -> u64 + Sync) -> u64 {
+    let (left, sum) = (Mutex::new(wanted.iter()), AtomicU64::new(0));
     let work = || {
         loop {
             let next = left.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((index, log)) = next else { return };
-            fill_one(volume, index, log);
+            sum.fetch_add(fill(index, log), Ordering::Relaxed);
         }
     };
     thread::scope(|scope| {
@@ -51,18 +62,29 @@ pub(super) fn fill(volume: &Volume, wanted: &[Wanted]) {
         }
         work();
     });
+    sum.into_inner()
 }
 
-fn fill_one(volume: &Volume, index: &DeviceIndex, log: &Logger) {
-    match inventory::load(volume, index) {
-        Ok(scanned) => {
-            for strange in &scanned.set_aside {
-                warn!(log, "file is not a chunk, left alone"; "path" => strange.path.display().to_string(),
-                    "why" => &strange.why);
-            }
+fn tell(scanned: Result<Scanned>, log: &Logger) -> u64 {
+    let scanned = match scanned {
+        Ok(scanned) => scanned,
+        Err(error) => {
+            warn!(log, "archive of the device cannot be listed"; "error" => %error);
+            return 0;
         }
-        Err(error) => warn!(log, "archive of the device cannot be listed"; "error" => %error),
+    };
+    for strange in &scanned.set_aside {
+        warn!(log, "file is not a chunk, left alone"; "path" => strange.path.display().to_string(),
+            "why" => &strange.why);
     }
+    if scanned.healed > 0 {
+        info!(log, "moves that were cut short are ended"; "names" => scanned.healed);
+    }
+    if let Some(first) = scanned.unknown.first() {
+        warn!(log, "files that are none of ours lie among the footage, left alone";
+            "files" => scanned.unknown.len(), "first" => first.display().to_string());
+    }
+    scanned.unknown.len() as u64
 }
 
 /// Tells work in the background that the daemon ends. Cheap to clone.

@@ -27,7 +27,7 @@ use crate::{
     },
     storage::{
         Beside, DeviceIndex, Place, Volume,
-        layout::{ChunkKey, RingSlot, Sibling},
+        layout::{ChunkKey, Sibling},
         siblings::{self, SLACK_90K},
     },
     telemetry::{DeviceMetrics, Written},
@@ -291,9 +291,9 @@ impl Beside for Siblings {
     }
 }
 
-/// Cuts what lies beside a chunk of the ring to what is whole of it. Hold the ring.
-pub fn mend(volume: &Volume, device: &DeviceId, slot: RingSlot) -> Result<()> {
-    let path = |sibling| volume.layout().ring_sibling(device, sibling, slot);
+/// Cuts what lies beside a finished chunk to what is whole of it. Hold the ring.
+pub fn mend(volume: &Volume, device: &DeviceId, key: ChunkKey, place: Place) -> Result<()> {
+    let path = |sibling| siblings::path(volume, device, sibling, key, place);
     preview::complete(volume, &path(Sibling::Previews))?;
     metadata::complete(volume, &path(Sibling::Metadata))
 }

@@ -69,7 +69,7 @@ fn rows(settings: &Settings, request: &Request) -> Result<Vec<ArchiveRow>> {
     if !root.is_dir() {
         return Err(Error::new(Kind::NotFound, "the archive's root is not there").at(root.display()));
     }
-    let volume = Volume::open(&settings.storage, &Clock::system())?;
+    let volume = Volume::open_with_library(&settings.storage, &Clock::system())?;
     let archive = Archive { volume: &volume, hot: &hot, index: &|_| None };
     match request.archive() {
         Some((work, device)) => archive.run(work, device),

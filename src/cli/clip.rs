@@ -243,7 +243,7 @@ fn from_files(settings: Settings, wish: &Wish, aside: Aside) -> Result<(Aside, O
     if !root.is_dir() {
         return Err(Error::new(Kind::NotFound, "the archive's root is not there").at(root.display()));
     }
-    let volume = Volume::open(&settings.storage, &Clock::system())?;
+    let volume = Volume::open_with_library(&settings.storage, &Clock::system())?;
     let (clip, until) = cut(&settings, wish, &volume)?;
     let aside = match wish.form() {
         Form::Encoded(preset) => encode(settings, clip, preset, wish, aside)?,
@@ -265,6 +265,10 @@ fn cut(settings: &Settings, wish: &Wish, volume: &Volume) -> Result<(Clip, Optio
         if let Some(chunk) = recover::look(volume, &wish.device, key)? {
             index.put_if_absent(chunk);
         }
+    }
+    inventory::load_library(volume, &index)?;
+    if let Some(away) = volume.library().filter(|away| away.is_ok()) {
+        inventory::load_away(away, &index)?;
     }
     let nothing = || {
         let (device, start, end) = (&wish.device, wish.start, wish.end);

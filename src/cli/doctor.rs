@@ -65,6 +65,7 @@ fn archive(settings: &Settings) -> ArchiveFacts {
         free_bytes: volume.as_ref().ok().and_then(|()| hot_facts(root).ok()).map_or(0, |facts| facts.free_bytes),
         volume,
         min_free_bytes: settings.archive.min_free_bytes.0,
+        keeping: None,
     }
 }
 

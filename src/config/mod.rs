@@ -79,6 +79,10 @@ pub struct Storage {
     pub volume_id: Option<String>,
     /// When true, `root` must be a mount of its own.
     pub require_mount: bool,
+    /// Where the library moves on to: a disk or share of its own, which may be absent at times. On the archive's own
+    /// volume when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library_root: Option<PathBuf>,
     /// `file` and `replay` sources must lie below one of these; empty = anywhere the daemon may read.
     pub source_dirs: Vec<PathBuf>,
 }
@@ -90,6 +94,7 @@ impl Default for Storage {
             hot: "/run/capstan".into(),
             volume_id: None,
             require_mount: false,
+            library_root: None,
             source_dirs: Vec::new(),
         }
     }
@@ -168,7 +173,13 @@ pub struct Archive {
     pub chunk_seconds: u32,
     /// Age at which the ring lets go of footage, in hours (1–24).
     pub window_hours: u32,
-    /// Free space to keep on the archive's file system: the cleaner evicts oldest footage before it is touched.
+    /// Days for which the library keeps what left the ring; 0: no library, footage is deleted then.
+    pub retention_days: f64,
+    /// Bytes of footage of all devices together; 0 = as the disk allows.
+    pub max_bytes: Bytes,
+    /// The same of each device.
+    pub device_max_bytes: Bytes,
+    /// Free space to keep on the archive's file system, and on the library's: the cleaner evicts oldest footage before it is touched.
     pub min_free_bytes: Bytes,
     /// Seconds between two stills of the preview pack; 0 = no previews.
     pub preview_interval_seconds: u32,
@@ -184,6 +195,9 @@ impl Default for Archive {
             commit_seconds: 60,
             chunk_seconds: 600,
             window_hours: 24,
+            retention_days: 0.0,
+            max_bytes: Bytes(0),
+            device_max_bytes: Bytes(0),
             min_free_bytes: Bytes(512 << 20),
             preview_interval_seconds: 10,
             captures: Captures::Incidents,

@@ -61,6 +61,15 @@ impl Settings {
             &storage.hot,
             "must not contain '%', which FFmpeg takes for the place of a number",
         );
+        if let Some(library) = &storage.library_root {
+            let apart = |other: &Path| !library.starts_with(other) && !other.starts_with(library);
+            out.check(
+                is_place(library) && apart(&storage.root) && apart(&storage.hot),
+                "storage.library_root",
+                library,
+                "must be an absolute path without '..', outside storage.root and storage.hot: a disk of its own",
+            );
+        }
         let hot = &self.hot;
         out.check((3..=3600).contains(&hot.segments), "hot.segments", &hot.segments, "must be 3 to 3600");
         out.check(hot.captures <= 10_000, "hot.captures", &hot.captures, "must be at most 10000");
@@ -173,6 +182,12 @@ impl Settings {
             "archive.window_hours",
             &archive.window_hours,
             "must be 1 to 24",
+        );
+        out.check(
+            (0.0..=36_500.0).contains(&archive.retention_days),
+            "archive.retention_days",
+            &archive.retention_days,
+            "must be 0 (no library) to 36500 days",
         );
         let cleaner = &self.cleaner;
         out.check(

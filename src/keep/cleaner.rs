@@ -1,126 +1,65 @@
-//! Deletes chunks as planned and watches the archive volume and hot, on a thread of its own that a sick disk may stall.
+//! Deletes chunks and moves them into the library as planned, and watches the archive volume and hot, on a thread of its
+//! own that a sick disk may stall. What lies on the library's own volume is the affair of [`Away`].
 
 use std::{
-    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use serde::Serialize;
 use slog::{Logger, error, info, warn};
 
-use super::plan::{ChunkView, Deletion, Wanted, Why, age_90k, plan};
+use super::{
+    away::Away,
+    forecast::{Side, forecast},
+    ledger::{Claim, KeptDevice, Ledger},
+    limits::{Gate, KeepLimits},
+    plan::{Action, Deed, Wanted, Why},
+    status::CleanerStatus,
+};
 use crate::{
-    clock::{Clock, Mono, TICKS_PER_SECOND},
-    config::Settings,
-    error::{Kind, Result},
+    clock::Utc90k,
+    error::Result,
     ids::DeviceId,
     storage::{
-        DeviceIndex, Retention, Volume,
-        layout::ChunkKey,
-        retention::{Moment, PLAUSIBLE},
-        siblings, tmpfs,
+        Retention, Volume,
+        index::Place,
+        layout::{ChunkKey, Shelf},
+        library, tmpfs,
     },
-    telemetry::{DeviceMetrics, Metrics},
+    telemetry::Metrics,
 };
 
-/// Deletions of one round. More wait for the next second, so that a backlog never floods the journal.
+/// Actions of one round. More wait for the next second, so that a backlog never floods the journal.
 const MOST_PER_ROUND: usize = 32;
 
-/// One device whose footage is kept.
-#[derive(Clone)]
-pub struct KeptDevice {
-    pub index: Arc<DeviceIndex>,
-    pub metrics: DeviceMetrics,
-}
-
-/// What the settings say about keeping.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct KeepLimits {
-    pub window: Duration,
-    pub min_free_bytes: u64,
-    pub interval: Duration,
-    pub max_cpu_percent: f64,
-    pub max_io_wait_percent: f64,
-}
-
-impl From<&Settings> for KeepLimits {
-    fn from(settings: &Settings) -> Self {
-        Self {
-            window: Duration::from_secs(u64::from(settings.archive.window_hours) * 3600),
-            min_free_bytes: settings.archive.min_free_bytes.0,
-            interval: Duration::from_secs(settings.cleaner.interval_seconds.into()),
-            max_cpu_percent: settings.cleaner.max_cpu_percent.into(),
-            max_io_wait_percent: settings.cleaner.max_io_wait.into(),
-        }
-    }
-}
-
-/// The machine's load, percent of the whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct LoadReading {
-    pub cpu_percent: f64,
-    pub io_wait_percent: f64,
-}
-
-/// What holds expiry back now. Shortage of space overrides the load.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Gate {
-    #[default]
-    Open,
-    Cpu,
-    IoWait,
-    /// The archive volume is not what it should be.
-    Volume,
-}
-
-/// As published for `/api/host/state`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct CleanerStatus {
-    pub gate: Gate,
-    pub free_bytes: u64,
-    pub total_bytes: u64,
-    pub expired: u64,
-    pub evicted: u64,
-    /// RFC 3339.
-    pub last_round: Option<String>,
-    /// Why recording to the archive is impossible now.
-    pub volume_error: Option<String>,
-    pub hot_error: Option<String>,
-    /// Less than `min_free_bytes` is free and nothing may be deleted.
-    pub out_of_space: bool,
-    /// More is due than the last round took.
-    pub backlog: bool,
-}
-
 /// What one round did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cleaned {
     pub expired: usize,
     pub evicted: usize,
+    pub shelved: usize,
+    pub originals: usize,
     pub bytes: u64,
     /// More is due than one round takes.
     pub more: bool,
+    pub waits_for_pins: bool,
+    pub error: Option<String>,
 }
 
 pub struct CleanerParts {
     pub volume: Arc<Volume>,
-    pub retention: Arc<Retention>,
-    /// All devices with footage, those without a camera included.
-    pub devices: Arc<ArcSwap<Vec<KeptDevice>>>,
-    pub limits: KeepLimits,
+    pub ledger: Arc<Ledger>,
+    /// Where `[storage] library_root` is set.
+    pub away: Option<Arc<Away>>,
     pub hot: PathBuf,
     /// Sum of the devices' quotas in hot.
     pub hot_quotas_bytes: u64,
-    pub load: Arc<dyn Fn() -> LoadReading + Send + Sync>,
-    pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub log: Logger,
 }
@@ -128,16 +67,14 @@ pub struct CleanerParts {
 /// Outlives its actor. Every method that touches the disk may block as long as the disk does.
 pub struct Cleaner {
     parts: CleanerParts,
-    limits: ArcSwap<KeepLimits>,
     hot_quotas_bytes: ArcSwap<u64>,
     status: ArcSwap<CleanerStatus>,
-    /// Held for a whole round: the commit thread's [`Self::evict`] and the own thread take turns.
-    memory: Mutex<Memory>,
+    /// Held while planning and deleting: the commit thread's [`Self::evict`] and the own thread take turns, or both would
+    /// delete for the same shortage.
+    turn: Mutex<()>,
+    unknown_files: AtomicU64,
     jobs: SyncSender<Job>,
 }
-
-/// Since when each chunk is known, and how old it was then.
-type Memory = HashMap<(DeviceId, ChunkKey), (Mono, Duration)>;
 
 /// Work for the cleaner's thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,10 +90,10 @@ impl Cleaner {
         // One job may wait while one runs; a third would ask for nothing new.
         let (jobs, queue) = sync_channel(1);
         let cleaner = Arc::new(Self {
-            limits: ArcSwap::from_pointee(parts.limits),
             hot_quotas_bytes: ArcSwap::from_pointee(parts.hot_quotas_bytes),
             status: ArcSwap::default(),
-            memory: Mutex::default(),
+            turn: Mutex::default(),
+            unknown_files: AtomicU64::default(),
             jobs,
             parts,
         });
@@ -168,28 +105,48 @@ impl Cleaner {
         Ok(cleaner)
     }
 
-    /// Asks the thread for a job; false when it is still busy with earlier ones.
+    /// Asks the thread for a job; false when it is still busy with earlier ones. The library's own volume is looked after
+    /// at the same times.
     pub fn ask(&self, job: Job) -> bool {
+        if let Some(away) = &self.parts.away {
+            away.ask();
+        }
         self.jobs.try_send(job).is_ok()
     }
 
     pub fn status(&self) -> Arc<CleanerStatus> {
-        self.status.load_full()
+        match &self.parts.away {
+            None => self.status.load_full(),
+            Some(away) => {
+                let library = Some(away.status().as_ref().clone());
+                Arc::new(CleanerStatus { library, ..self.status.load().as_ref().clone() })
+            }
+        }
     }
 
     /// The one retention clock of the volume, for whoever else must not delete early.
     pub fn retention(&self) -> &Arc<Retention> {
-        &self.parts.retention
+        self.parts.ledger.retention()
     }
 
     pub fn limits(&self) -> KeepLimits {
-        **self.limits.load()
+        self.parts.ledger.limits()
     }
 
     /// From a changed configuration.
     pub fn set_limits(&self, limits: KeepLimits, hot_quotas_bytes: u64) {
-        self.limits.store(Arc::new(limits));
+        self.parts.ledger.set_limits(limits);
         self.hot_quotas_bytes.store(Arc::new(hot_quotas_bytes));
+    }
+
+    /// Whether footage must not be deleted although it left the ring. Never waits for a disk.
+    pub fn stays(&self, device: &DeviceId, start: Utc90k, end: Utc90k) -> bool {
+        self.parts.ledger.stays(device, start, end)
+    }
+
+    /// Files of names that are none of ours were found in folders of footage.
+    pub fn found_unknown(&self, files: u64) {
+        self.unknown_files.fetch_add(files, Ordering::Relaxed);
     }
 
     /// Makes room for `bytes` more on top of the free space that must stay: the hook of whoever was told that the
@@ -198,35 +155,55 @@ impl Cleaner {
         // A disk that does not answer is not a full one: nothing is deleted on its account.
         let Ok(space) = self.parts.volume.space() else { return 0 };
         let short = self.limits().min_free_bytes.saturating_add(bytes).saturating_sub(space.free_bytes);
-        self.round(None, short.max(bytes).max(1)).bytes
+        self.round(false, short.max(bytes).max(1)).bytes
     }
 
     /// On an orderly stop: writes the retention clock down.
     pub fn finish(&self) -> Result<()> {
-        self.parts.retention.save(&self.parts.volume, true)
+        if let Some(away) = &self.parts.away {
+            away.end();
+        }
+        self.retention().save(&self.parts.volume, true)
     }
 
     /// One job, on the calling thread.
     pub fn run(&self, job: Job) -> Cleaned {
-        let mut status = CleanerStatus::clone(&self.status());
+        let mut status = CleanerStatus::clone(&self.status.load());
         let before = status.clone();
         self.watch_hot(&mut status);
         self.watch_volume(&mut status);
         let short = self.limits().min_free_bytes.saturating_sub(status.free_bytes);
-        status.gate = self.gate(&status);
-        let window = (job == Job::Clean && (status.gate == Gate::Open || short > 0)).then(|| self.limits().window);
+        status.gate = if status.volume_error.is_some() { Gate::Volume } else { self.parts.ledger.gate() };
+        let by_age = job == Job::Clean && (status.gate == Gate::Open || short > 0);
         let mut cleaned = Cleaned::default();
         if status.gate != Gate::Volume {
-            cleaned = self.round(window, short);
-            let _ = self.parts.retention.save(&self.parts.volume, false);
+            if by_age || short > 0 {
+                cleaned = self.round(by_age, short);
+            } else {
+                self.parts.ledger.note();
+            }
+            if cleaned.waits_for_pins {
+                status.gate = Gate::Pins;
+            }
+            let _ = self.retention().save(&self.parts.volume, false);
             if job == Job::Clean {
-                status.last_round = Some(self.parts.clock.wall().rfc3339());
+                self.look_around(&mut status);
+                let clock = self.parts.ledger.clock();
+                status.last_round = Some(clock.wall().rfc3339());
+                if by_age && cleaned.error.is_none() && !cleaned.waits_for_pins {
+                    status.last_success.clone_from(&status.last_round);
+                    status.succeeded = Some(clock.mono());
+                    self.parts.metrics.cleaner_success_seconds.set(clock.wall().as_seconds() as f64);
+                }
             }
         }
         status.expired += cleaned.expired as u64;
         status.evicted += cleaned.evicted as u64;
+        status.shelved += cleaned.shelved as u64;
+        status.originals_dropped += cleaned.originals as u64;
         status.out_of_space = short > 0 && cleaned.bytes == 0;
         status.backlog = cleaned.more;
+        status.error.clone_from(&cleaned.error);
         self.tell(&before, &status);
         self.status.store(Arc::new(status));
         cleaned
@@ -251,97 +228,123 @@ impl Cleaner {
         }
     }
 
-    fn gate(&self, status: &CleanerStatus) -> Gate {
-        let (load, limits) = ((self.parts.load)(), self.limits());
-        if status.volume_error.is_some() {
-            Gate::Volume
-        } else if load.cpu_percent > limits.max_cpu_percent {
-            Gate::Cpu
-        } else if load.io_wait_percent > limits.max_io_wait_percent {
-            Gate::IoWait
-        } else {
-            Gate::Open
-        }
+    /// Ages, the library's size and how long the disks last.
+    fn look_around(&self, status: &mut CleanerStatus) {
+        let (ledger, metrics) = (&self.parts.ledger, &self.parts.metrics);
+        let away = self.parts.away.as_ref().map(|away| away.status());
+        ledger.tell_ages(away.as_ref().is_some_and(|away| away.ok));
+        status.unknown_files = self.unknown_files.load(Ordering::Relaxed);
+        status.library_bytes = ledger.library_bytes(Shelf::Home);
+        metrics.library_bytes("home").set(i64::try_from(status.library_bytes).unwrap_or(i64::MAX));
+        let in_all = status.unknown_files + away.as_ref().map_or(0, |away| away.unknown_files);
+        metrics.unknown_files.set(i64::try_from(in_all).unwrap_or(i64::MAX));
+        let (limits, home) = (ledger.limits(), ledger.bytes_on(Shelf::Home));
+        let (window, retention) = (limits.keep.window.as_secs_f64(), limits.keep.retention.as_secs_f64());
+        let allowed = match limits.keep.max_bytes {
+            0 => u64::MAX,
+            most => most.saturating_sub(home + ledger.bytes_on(Shelf::Away)),
+        };
+        let room = |free: u64| free.saturating_sub(limits.min_free_bytes).min(allowed);
+        let side = |have_bytes, free, wanted_seconds| Side { have_bytes, room_bytes: room(free), wanted_seconds };
+        let sides = match &away {
+            Some(away) if away.ok => {
+                vec![side(home, status.free_bytes, window), side(away.library_bytes, away.free_bytes, retention)]
+            }
+            _ => vec![side(home, status.free_bytes, window + retention)],
+        };
+        status.forecast = forecast(ledger.bytes_per_second(), &sides);
+        let days = status.forecast.map_or(f64::NAN, |told| told.days_until_full.unwrap_or(f64::INFINITY));
+        metrics.days_until_full.set(days);
     }
 
-    /// Plans and deletes.
-    fn round(&self, window: Option<Duration>, free_bytes: u64) -> Cleaned {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let devices = self.parts.devices.load_full();
-        let moment = self.parts.retention.now();
-        let chunks = self.view(&devices, moment, &mut memory);
-        let plan = plan(&chunks, moment, Wanted { window, free_bytes });
-        let mut cleaned = Cleaned { more: plan.len() > MOST_PER_ROUND, ..Cleaned::default() };
-        for deletion in plan.iter().take(MOST_PER_ROUND) {
-            let Some(device) = devices.get(deletion.device) else { continue };
-            match self.delete(device, deletion) {
-                Ok(()) => cleaned.bytes += deletion.bytes,
-                Err(error) => {
-                    warn!(self.parts.log, "chunk not deleted"; "device" => %device.index.device(), "error" => %error);
-                    break;
+    /// Plans and acts.
+    fn round(&self, by_age: bool, free_bytes: u64) -> Cleaned {
+        let take_turn = || self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = Some(take_turn());
+        let away_is_there = self.parts.away.as_ref().is_some_and(|away| away.status().ok);
+        let (plan, devices) = self.parts.ledger.plan(Wanted {
+            on: Shelf::Home,
+            limits: by_age.then(|| self.limits().keep),
+            free_bytes,
+            takes_away: false,
+            away_is_there,
+            most: MOST_PER_ROUND,
+        });
+        let mut cleaned = Cleaned { more: plan.more, waits_for_pins: plan.waits_for_pins, ..Cleaned::default() };
+        for action in &plan.actions {
+            let Some(device) = devices.get(action.device) else { continue };
+            // Moving frees nothing, so whoever waits for space need not wait for it.
+            turn = if action.deed == Deed::Shelve { None } else { turn.or_else(|| Some(take_turn())) };
+            if let Err(error) = self.act(device, action, &mut cleaned) {
+                let chunk = action.key.file_name();
+                if self.status.load().error.is_none() {
+                    warn!(self.parts.log, "footage cannot be deleted or moved"; "device" => %device.index.device(),
+                        "chunk" => chunk, "deed" => ?action.deed, "error" => %error);
                 }
-            }
-            match deletion.why {
-                Why::Expired => {
-                    cleaned.expired += 1;
-                    device.metrics.chunks_expired.inc();
-                }
-                Why::Space => {
-                    cleaned.evicted += 1;
-                    device.metrics.chunks_evicted.inc();
-                }
+                cleaned.error = Some(error.to_string());
+                break;
             }
         }
         cleaned
     }
 
-    /// All chunks, and on the way: since when they are known, and how old each device's footage is.
-    fn view(&self, devices: &[KeptDevice], moment: Moment, memory: &mut Memory) -> Vec<ChunkView> {
-        let mono = self.parts.clock.mono();
-        let mut known = Memory::new();
-        let mut views = Vec::new();
-        for (number, device) in devices.iter().enumerate() {
-            let chunks = device.index.snapshot();
-            for chunk in chunks.iter() {
-                let name = (device.index.device().clone(), chunk.key);
-                let settled = chunk.sealed && chunk.place.is_settled();
-                let (since, age) = memory.get(&name).copied().unwrap_or_else(|| {
-                    // Finished when first seen: from an earlier daemon, so its label is the best there is.
-                    let told = settled && chunk.end >= PLAUSIBLE;
-                    (mono, if told { moment.age(chunk.end) } else { Duration::ZERO })
-                });
-                known.insert(name, (since, age));
-                views.push(ChunkView {
-                    device: number,
-                    key: chunk.key,
-                    start: chunk.start,
-                    end: chunk.end,
-                    bytes: chunk.bytes,
-                    settled,
-                    known_for: age + mono.since(since),
-                });
+    fn act(&self, device: &KeptDevice, action: &Action, cleaned: &mut Cleaned) -> Result<()> {
+        match action.deed {
+            Deed::Delete(why) => {
+                let bytes = self.delete(device, &action.key)?;
+                cleaned.bytes += bytes;
+                let is_done = usize::from(bytes > 0);
+                if why == Why::Expired {
+                    cleaned.expired += is_done;
+                    device.metrics.chunks_expired.inc_by(is_done as u64);
+                } else {
+                    cleaned.evicted += is_done;
+                    device.metrics.chunks_evicted.inc_by(is_done as u64);
+                }
             }
-            // By the age that deletion goes by: a label from 1970, or a clock that was set ahead, is no backlog.
-            let of_device = views.iter().filter(|view| view.device == number);
-            let oldest = of_device.map(|view| age_90k(view, moment).max(0) + (view.end - view.start)).max();
-            device.metrics.oldest_chunk_age_seconds.set(oldest.unwrap_or(0) as f64 / TICKS_PER_SECOND as f64);
+            Deed::DropOriginal(_) => {
+                cleaned.bytes += self.drop_original(device, &action.key)?;
+                cleaned.originals += 1;
+            }
+            Deed::Shelve => {
+                let ring = device.index.hold_ring();
+                if library::shelve(&self.parts.volume, &device.index, action.key, &ring)?.is_some() {
+                    cleaned.shelved += 1;
+                    device.metrics.chunks_shelved.inc();
+                }
+            }
+            Deed::MoveAway => {}
         }
-        *memory = known;
-        views
+        Ok(())
     }
 
-    /// Unpublish, then unlink, what lies beside first. Not flushed: a file that a power cut brings back is deleted again.
-    fn delete(&self, device: &KeptDevice, deletion: &Deletion) -> Result<()> {
+    /// Unpublish, then unlink. The bytes; 0 when somebody was faster.
+    fn delete(&self, device: &KeptDevice, key: &ChunkKey) -> Result<u64> {
         let _ring = device.index.hold_ring();
-        let Some(entry) = device.index.remove(&deletion.key) else { return Ok(()) };
-        let (volume, id) = (&self.parts.volume, device.index.device());
-        let beside = siblings::remove(volume, id, entry.key, entry.place);
-        match beside.and_then(|()| volume.of(entry.place).unlink(&entry.path(volume.layout(), id))) {
-            Err(error) if error.kind != Kind::NotFound => {
-                device.index.put(entry.as_ref().clone());
+        let Some(claim) = Claim::take(&device.index, key) else { return Ok(0) };
+        if matches!(claim.entry.place, Place::Library(_, Shelf::Away)) {
+            // It moved since the plan was made.
+            claim.give_back();
+            return Ok(0);
+        }
+        match library::remove(&self.parts.volume, device.index.device(), &claim.entry) {
+            Ok(()) => Ok(claim.bytes()),
+            Err(error) => {
+                claim.give_back();
                 Err(error)
             }
-            _ => Ok(()),
+        }
+    }
+
+    fn drop_original(&self, device: &KeptDevice, key: &ChunkKey) -> Result<u64> {
+        let _ring = device.index.hold_ring();
+        let Some(original) = device.index.remove_original(key) else { return Ok(0) };
+        match library::remove_original(&self.parts.volume, device.index.device(), &original) {
+            Ok(()) => Ok(original.bytes),
+            Err(error) => {
+                device.index.put_original(original.as_ref().clone());
+                Err(error)
+            }
         }
     }
 
@@ -357,6 +360,12 @@ impl Cleaner {
             (None, Some(why)) => error!(log, "hot is not as it must be"; "error" => why),
             (Some(_), None) => info!(log, "hot is well again"),
             _ => {}
+        }
+        if before.error.is_some() && now.error.is_none() {
+            info!(log, "footage is deleted and moved again");
+        }
+        if now.gate == Gate::Pins && before.gate != Gate::Pins {
+            warn!(log, "nothing is deleted while it is not known what is pinned");
         }
         if now.out_of_space && !before.out_of_space {
             error!(log, "archive is full and nothing may be deleted"; "free_bytes" => now.free_bytes);

@@ -13,9 +13,11 @@ use crate::{
     media::mp4::ChunkMeta,
     merge::chunk::SealedChunk,
     storage::{
-        ChunkEntry, DeviceIndex, Place, Retention, Volume, inventory,
+        ChunkEntry, DeviceIndex, Place, Retention, Volume,
+        index::RingGuard,
+        inventory,
         layout::{ChunkKey, RingSlot},
-        siblings,
+        library,
     },
 };
 
@@ -42,7 +44,7 @@ pub fn key_of(meta: &ChunkMeta) -> ChunkKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
     pub copy: u16,
-    /// Copies whose files are to be deleted first.
+    /// Copies whose files are to be deleted, or moved to the library, first.
     pub leave: Vec<u16>,
 }
 
@@ -66,8 +68,11 @@ pub fn make_room(
             stay.push(*copy);
         }
     }
-    let copy = (1..=u16::MAX).find(|copy| !stay.contains(copy)).unwrap_or(u16::MAX);
-    Room { copy, leave }
+    Room { copy: free_copy(&stay), leave }
+}
+
+fn free_copy(taken: &[u16]) -> u16 {
+    (1..=u16::MAX).find(|copy| !taken.contains(copy)).unwrap_or(u16::MAX)
 }
 
 /// The ring's rules and books.
@@ -78,6 +83,8 @@ pub struct Ring<'a> {
     pub retention: &'a Retention,
     pub chunk_seconds: u32,
     pub window: Duration,
+    /// Whether footage from there to there must not be deleted although it left the ring.
+    pub stays: &'a (dyn Fn(Utc90k, Utc90k) -> bool + Send + Sync),
 }
 
 impl Ring<'_> {
@@ -86,7 +93,7 @@ impl Ring<'_> {
     pub fn hand_over(&self, sealed: &SealedChunk) -> Result<usize> {
         let layout = self.volume.layout();
         let slot = RingSlot::of(sealed.meta.start, self.chunk_seconds);
-        let _ring = self.index.hold_ring();
+        let ring = self.index.hold_ring();
         self.index.note_arrival();
         self.volume.mkdir_all(&layout.ring_hour(self.device, slot.hour))?;
         let here: Vec<Occupant> =
@@ -98,15 +105,17 @@ impl Ring<'_> {
             here.iter().map(|occupant| (occupant.slot.copy, occupant.meta.as_ref().map(|meta| meta.start))).collect();
         let expired = |start| self.retention.expired(start, self.window);
         let room = make_room(sealed.meta.start, self.chunk_seconds, self.window, &copies, &expired);
+        let mut stay: Vec<u16> = copies.iter().map(|(copy, _)| *copy).collect();
         for occupant in here.iter().filter(|occupant| room.leave.contains(&occupant.slot.copy)) {
-            if let Some(key) = occupant.key() {
-                self.index.remove(&key);
-                // Left behind they are replaced by those of the next chunk in this place.
-                let _ = siblings::remove(self.volume, self.device, key, Place::Ring(occupant.slot));
+            // What the disk does not let go stays, and the newcomer gets another name: it must not wait in temp.
+            if self.let_go(occupant, &ring).is_ok() {
+                stay.retain(|copy| *copy != occupant.slot.copy);
             }
-            self.volume.unlink(&layout.ring_chunk(self.device, occupant.slot))?;
         }
-        let slot = slot.with_copy(room.copy);
+        // The last of a folder may have taken it along.
+        self.volume.mkdir_all(&layout.ring_hour(self.device, slot.hour))?;
+        let left = copies.len() - stay.len();
+        let slot = slot.with_copy(free_copy(&stay));
         let path = layout.ring_chunk(self.device, slot);
         match self.volume.link(&sealed.path, &path) {
             // File systems without hard links (exFAT): readers may miss the file for a moment.
@@ -115,7 +124,27 @@ impl Ring<'_> {
             }
             linked => linked?,
         }
-        self.arrived(sealed, slot).map(|()| room.leave.len())
+        self.arrived(sealed, slot).map(|()| left)
+    }
+
+    /// An old chunk leaves its place: for the library when it is kept longer, else for good.
+    fn let_go(&self, occupant: &Occupant, ring: &RingGuard<'_>) -> Result<()> {
+        let place = Place::Ring(occupant.slot);
+        let Some(meta) = &occupant.meta else { return Ok(()) };
+        let found = entry(meta, place, occupant.bytes);
+        let listed = self.index.get(&found.key);
+        if listed.as_ref().is_some_and(|listed| listed.place != place) {
+            // In the library already, and in the ring by a second name: a move that was cut short.
+            return library::remove(self.volume, self.device, &found);
+        }
+        if (self.stays)(found.start, found.end) {
+            if listed.is_none() {
+                self.index.put(found.clone());
+            }
+            return library::shelve(self.volume, self.index, found.key, ring).map(drop);
+        }
+        self.index.forget(&found.key);
+        library::remove(self.volume, self.device, &found)
     }
 
     fn arrived(&self, sealed: &SealedChunk, slot: RingSlot) -> Result<()> {

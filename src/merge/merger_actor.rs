@@ -28,6 +28,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// Frees at least that many bytes on the archive by evicting oldest footage. Called on the commit thread.
 pub type Evict = Arc<dyn Fn(u64) + Send + Sync>;
 
+/// Whether footage from there to there outlives the ring: in the library, or pinned. Called on the commit thread.
+pub type Stays = Arc<dyn Fn(Utc90k, Utc90k) -> bool + Send + Sync>;
+
 /// Hears of each commit: the footage that became durable, and its bytes. Called on the commit thread: must not wait.
 pub type Told = Arc<dyn Fn(Range<Utc90k>, u64) + Send + Sync>;
 /// Told after each job how the run of that segment is tied to the wall clock (wall = run time + offset), and when the job
@@ -51,6 +54,7 @@ pub struct MergerParts {
     pub epochs: Arc<EpochSource>,
     pub metrics: DeviceMetrics,
     pub evict: Evict,
+    pub stays: Stays,
     pub told: Told,
     pub beside: Arc<dyn Beside>,
     pub tied: Tied,

@@ -26,6 +26,7 @@ fn ring(parts: &MergerParts) -> Ring<'_> {
         retention: &parts.retention,
         chunk_seconds: archive.chunk_seconds,
         window: Duration::from_secs(u64::from(archive.window_hours) * 3600),
+        stays: parts.stays.as_ref(),
     }
 }
 

@@ -87,7 +87,7 @@ pub fn open(volume: &Volume, index: &DeviceIndex, key: ChunkKey) -> Result<(Arc<
         // Between the rename of a chunk that was encoded anew and its listing, the one it was made of lies beside it.
         let original = (!entry.original).then(|| Companion::Original.beside(&path));
         for path in [Some(path), original].into_iter().flatten() {
-            match volume.of(entry.place).open_read(&path) {
+            match volume.open_at(entry.place, &path) {
                 Ok(file) if is_another(&entry, &file) => {}
                 Ok(file) => return Ok((entry, file)),
                 Err(error) if error.kind == Kind::NotFound => {}

@@ -50,11 +50,19 @@ pub struct FileMeta {
     pub bytes: u64,
     pub is_dir: bool,
     pub modified: Utc90k,
+    pub inode: u64,
+    /// Names of the file.
+    pub links: u64,
 }
 
 impl ColdDir {
     pub(super) fn new(root: PathBuf, fd: OwnedFd) -> Self {
-        Self { root, fd: ArcSwapOption::from_pointee(fd), suspect: AtomicBool::new(false), faults: Faults::default() }
+        Self { fd: ArcSwapOption::from_pointee(fd), ..Self::absent(root) }
+    }
+
+    /// Nothing is mounted there yet.
+    pub(super) fn absent(root: PathBuf) -> Self {
+        Self { root, fd: ArcSwapOption::empty(), suspect: AtomicBool::new(false), faults: Faults::default() }
     }
 
     /// The absolute path the operator knows. For messages only: opening by it would miss an unmount.
@@ -219,6 +227,8 @@ impl ColdDir {
             modified: Utc90k(
                 stat.st_mtime.saturating_mul(TICKS_PER_SECOND) + (stat.st_mtime_nsec as i64) * 9 / 100_000,
             ),
+            inode: stat.st_ino,
+            links: stat.st_nlink as u64,
         })
     }
 

@@ -1,6 +1,7 @@
 //! The chunk-level index of one device, in RAM: what exists, from when to when, and where. Rebuilt from files at start.
 
 use std::{
+    collections::HashSet,
     ops::Deref,
     path::PathBuf,
     sync::{
@@ -12,11 +13,11 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    clock::Utc90k,
+    clock::{TICKS_PER_SECOND, Utc90k},
     ids::DeviceId,
     storage::{
         inventory::Loaded,
-        layout::{ChunkKey, ColdLayout, Companion, RingSlot, Shelf},
+        layout::{ChunkKey, ColdLayout, Companion, LibraryHour, RingSlot, Shelf},
     },
 };
 
@@ -94,6 +95,13 @@ pub struct Chunks {
     longest_90k: i64,
     bytes: u64,
     holes: usize,
+    /// Places of the first in the ring and of the first in the library at home; the length without.
+    first_in_ring: usize,
+    first_at_home: usize,
+    home_bytes: u64,
+    away_bytes: u64,
+    /// Places of those that are still written.
+    open: Vec<usize>,
 }
 
 impl Deref for Chunks {
@@ -107,9 +115,18 @@ impl Deref for Chunks {
 impl Chunks {
     fn of(mut list: Vec<Arc<ChunkEntry>>) -> Self {
         list.shrink_to_fit();
-        let mut out = Self::default();
+        let mut out = Self { first_in_ring: list.len(), first_at_home: list.len(), ..Self::default() };
         let mut latest = None;
         for (place, chunk) in list.iter().enumerate() {
+            match chunk.place {
+                Place::Temp => out.open.push(place),
+                Place::Ring(_) => out.first_in_ring = out.first_in_ring.min(place),
+                Place::Library(_, Shelf::Home) => {
+                    out.first_at_home = out.first_at_home.min(place);
+                    out.home_bytes = out.home_bytes.saturating_add(chunk.bytes);
+                }
+                Place::Library(_, Shelf::Away) => out.away_bytes = out.away_bytes.saturating_add(chunk.bytes),
+            }
             out.longest_90k = out.longest_90k.max(chunk.end - chunk.start);
             out.bytes = out.bytes.saturating_add(chunk.bytes);
             out.holes += known_holes(chunk);
@@ -150,6 +167,29 @@ impl Chunks {
     /// Published bytes of all chunks.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// The same of those in the library, on that volume.
+    pub fn library_bytes(&self, shelf: Shelf) -> u64 {
+        match shelf {
+            Shelf::Home => self.home_bytes,
+            Shelf::Away => self.away_bytes,
+        }
+    }
+
+    /// Those still written.
+    pub fn open(&self) -> impl Iterator<Item = &Arc<ChunkEntry>> {
+        self.open.iter().filter_map(|at| self.list.get(*at))
+    }
+
+    /// From the oldest in the ring on; younger ones lie elsewhere too.
+    pub fn from_ring(&self) -> &[Arc<ChunkEntry>] {
+        self.list.get(self.first_in_ring..).unwrap_or_default()
+    }
+
+    /// From the oldest in the library at home on.
+    pub fn from_home(&self) -> &[Arc<ChunkEntry>] {
+        self.list.get(self.first_at_home..).unwrap_or_default()
     }
 
     /// Whether more holes would be kept.
@@ -271,6 +311,13 @@ impl DeviceIndex {
         self.originals.load_full()
     }
 
+    /// The kept originals beside a chunk.
+    pub fn originals_of(&self, chunk: &ChunkEntry) -> Vec<Arc<ChunkEntry>> {
+        let originals = self.originals.load();
+        let beside = |entry: &&Arc<ChunkEntry>| entry.place == chunk.place && entry.key.start_ms == chunk.key.start_ms;
+        originals.iter().filter(beside).cloned().collect()
+    }
+
     /// Puts a successor in the place of the chunk it was made of, which stays as an original or goes.
     pub fn replace(&self, old: &ChunkKey, new: ChunkEntry, keep: bool) {
         self.change(|chunks| {
@@ -293,6 +340,43 @@ impl DeviceIndex {
         });
     }
 
+    /// Takes a chunk out together with the originals beside it.
+    pub fn forget(&self, key: &ChunkKey) -> Option<Arc<ChunkEntry>> {
+        self.change(|chunks| {
+            let gone = place_of(chunks, key).map(|at| chunks.remove(at))?;
+            let beside = |entry: &Arc<ChunkEntry>| entry.place == gone.place && entry.key.start_ms == gone.key.start_ms;
+            if self.originals.load().iter().any(beside) {
+                self.change_originals(|originals| originals.retain(|original| !beside(original)));
+            }
+            Some(gone)
+        })
+    }
+
+    /// A chunk lies elsewhere now, and with it the originals beside it. Whether it is still listed.
+    pub fn move_to(&self, key: &ChunkKey, place: Place) -> bool {
+        self.change(|chunks| {
+            let Some(chunk) = place_of(chunks, key).and_then(|at| chunks.get_mut(at)) else { return false };
+            let before = chunk.place;
+            *chunk = Arc::new(ChunkEntry { place, ..chunk.as_ref().clone() });
+            let beside = |entry: &Arc<ChunkEntry>| entry.place == before && entry.key.start_ms == key.start_ms;
+            if self.originals.load().iter().any(beside) {
+                self.change_originals(|originals| {
+                    for original in originals.iter_mut().filter(|original| beside(original)) {
+                        *original = Arc::new(ChunkEntry { place, ..original.as_ref().clone() });
+                    }
+                });
+            }
+            true
+        })
+    }
+
+    /// Takes out all of these at once.
+    pub fn remove_all(&self, gone: &HashSet<ChunkKey>) {
+        if !gone.is_empty() {
+            self.change(|chunks| chunks.retain(|chunk| !gone.contains(&chunk.key)));
+        }
+    }
+
     /// Takes a kept original out.
     pub fn remove_original(&self, key: &ChunkKey) -> Option<Arc<ChunkEntry>> {
         let _one_writer = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -301,6 +385,17 @@ impl DeviceIndex {
 
     pub fn at_slot(&self, slot: RingSlot) -> Option<Arc<ChunkEntry>> {
         self.chunks.load().iter().find(|chunk| chunk.place == Place::Ring(slot)).cloned()
+    }
+
+    /// The chunk of that name which began in that hour, wherever it lies now.
+    pub fn in_hour(&self, hour: LibraryHour, slot: RingSlot) -> Option<Arc<ChunkEntry>> {
+        let chunks = self.chunks.load();
+        let near = chunks.around(hour.start(), hour.start() + 3600 * TICKS_PER_SECOND).iter();
+        let named = |chunk: &&Arc<ChunkEntry>| match chunk.place {
+            Place::Ring(at) | Place::Library(at, _) => at == slot && LibraryHour::of(chunk.start) == hour,
+            Place::Temp => false,
+        };
+        near.into_iter().find(named).cloned()
     }
 
     /// Published bytes of all chunks.

@@ -13,23 +13,35 @@ use crate::{
     ids::{DeviceId, SegmentKey},
     media::mp4::{self, ChunkMeta, HEAD_READ, read_full},
     storage::{
+        DirEntry,
         index::{ChunkEntry, DeviceIndex, Place},
-        layout::{ChunkKey, RingSlot},
+        layout::{ChunkKey, Companion, LibraryHour, RingSlot, Sibling, hour_of},
+        library,
         volume::Volume,
     },
 };
 
+mod shelves;
+
+pub use shelves::{load_away, load_library, scan_library};
+
 /// What lies on the volume for one device.
 #[derive(Clone, Debug, Default)]
 pub struct Scanned {
-    /// Sealed chunks of the ring.
+    /// Sealed chunks of the ring, or of the library.
     pub chunks: Vec<ChunkEntry>,
+    /// Kept originals beside them.
+    pub originals: Vec<ChunkEntry>,
     /// Chunks in `temp`, for recovery to continue, seal or delete.
     pub in_temp: Vec<ChunkKey>,
     /// Files with a chunk's name that are none: not listed, left where they are.
     pub set_aside: Vec<SetAside>,
+    /// Files of names that are none of ours: counted, told, left alone.
+    pub unknown: Vec<PathBuf>,
     /// The newest segment that any sealed chunk holds: what is in hot up to it was committed.
     pub last_segment: Option<SegmentKey>,
+    /// Names deleted and originals listed again, because a crash had cut a move short.
+    pub healed: usize,
     /// Of `chunks`.
     known: HashSet<ChunkKey>,
 }
@@ -48,16 +60,19 @@ pub struct SetAside {
 pub fn devices(volume: &Volume) -> Result<Vec<DeviceId>> {
     let entries = volume.read_dir(Path::new(""))?;
     let ids = entries.iter().filter(|entry| entry.is_dir).filter_map(|entry| entry.name.to_str()?.parse().ok());
-    let mut ids: Vec<DeviceId> = ids.filter(|id| volume.exists(&volume.layout().segments(id))).collect();
+    let layout = volume.layout();
+    let has_footage = |id: &DeviceId| volume.exists(&layout.segments(id)) || volume.exists(&layout.library(id));
+    let mut ids: Vec<DeviceId> = ids.filter(has_footage).collect();
     ids.sort();
     Ok(ids)
 }
 
-/// Lists a device's chunks without changing anything.
+/// Lists the chunks of a device's ring without changing anything.
 pub fn scan_device(volume: &Volume, device: &DeviceId) -> Result<Scanned> {
     let mut scanned = Scanned { in_temp: in_temp(volume, device)?, ..Scanned::default() };
     for hour in 0..24 {
-        scan_hour(volume, device, hour, &mut scanned)?;
+        let names = volume.read_dir(&volume.layout().ring_hour(device, hour))?;
+        scan_names(volume, device, &Hour::ring(volume, device, hour), &names, &mut scanned);
     }
     scanned.chunks.sort_by_key(|chunk| (chunk.start, chunk.key));
     Ok(scanned)
@@ -71,36 +86,47 @@ pub(super) struct Loaded {
     arrivals: u64,
     last_segment: Option<SegmentKey>,
     set_aside: Vec<SetAside>,
+    unknown: Vec<PathBuf>,
 }
 
 /// The same into an index that is in use already: footage is recorded while old chunks are still being found, and what
 /// a commit has published meanwhile is newer and stays. `chunks` of the answer is empty: they are in the index.
 ///
 /// The thread that fills all indexes and the one that is about to commit both ask for it: one looks, the other waits.
+/// So it is the ring alone; the library is for [`load_library`].
 pub fn load(volume: &Volume, index: &DeviceIndex) -> Result<Scanned> {
     let mut loaded = index.hold_loaded();
     let (mounts, arrivals) = (volume.mounts(), index.arrivals());
     if let Some(loaded) = loaded.as_ref().filter(|loaded| (loaded.mounts, loaded.arrivals) == (mounts, arrivals)) {
         let (last_segment, set_aside) = (loaded.last_segment, loaded.set_aside.clone());
+        let unknown = loaded.unknown.clone();
         return Ok(Scanned {
             in_temp: in_temp(volume, index.device())?,
             last_segment,
             set_aside,
+            unknown,
             ..Scanned::default()
         });
     }
-    let mut scanned = Scanned { in_temp: in_temp(volume, index.device())?, ..Scanned::default() };
-    for hour in 0..24 {
+    let device = index.device();
+    let mut scanned = Scanned { in_temp: in_temp(volume, device)?, ..Scanned::default() };
+    for number in 0..24 {
+        let hour = Hour::ring(volume, device, number);
         // Hour by hour, so that a hand-over to the ring waits for milliseconds, not for the whole scan.
         let _ring = index.hold_ring();
         let known = scanned.chunks.len();
-        scan_hour(volume, index.device(), hour, &mut scanned)?;
+        let names = healed_names(volume, &hour, &|_| false, &mut scanned)?;
+        // A disk that takes no writes heals nothing, and is listed all the same.
+        scanned.healed += library::heal_ring_siblings(volume, device, number, &names).unwrap_or(0);
+        scan_names(volume, device, &hour, &names, &mut scanned);
         index.put_absent(scanned.chunks.get(known..).unwrap_or_default().to_vec());
     }
+    scanned.originals.drain(..).for_each(|original| index.put_original(original));
     let (last_segment, set_aside) = (scanned.last_segment, scanned.set_aside.clone());
+    let unknown = scanned.unknown.clone();
     // What could not be read now may be readable the next time.
     let is_whole = set_aside.iter().all(|file| file.corrupt);
-    *loaded = is_whole.then_some(Loaded { mounts, arrivals, last_segment, set_aside });
+    *loaded = is_whole.then_some(Loaded { mounts, arrivals, last_segment, set_aside, unknown });
     scanned.chunks.clear();
     Ok(scanned)
 }
@@ -150,16 +176,55 @@ fn in_temp(volume: &Volume, device: &DeviceId) -> Result<Vec<ChunkKey>> {
     Ok(keys)
 }
 
-fn scan_hour(volume: &Volume, device: &DeviceId, hour: u8, scanned: &mut Scanned) -> Result<()> {
-    let folder = volume.layout().ring_hour(device, hour);
-    let entries = volume.read_dir(&folder)?;
-    let slots = entries.iter().filter_map(|entry| RingSlot::parse(&hour.to_string(), entry.name.to_str()?));
-    let mut slots: Vec<RingSlot> = slots.collect();
+/// One folder of chunks.
+struct Hour {
+    folder: PathBuf,
+    /// Of the day, UTC.
+    number: u8,
+    /// None: of the ring, whose folders belong to no day.
+    library: Option<LibraryHour>,
+    place: fn(RingSlot) -> Place,
+}
+
+impl Hour {
+    fn ring(volume: &Volume, device: &DeviceId, number: u8) -> Self {
+        Self { folder: volume.layout().ring_hour(device, number), number, library: None, place: Place::Ring }
+    }
+
+    fn slot(&self, name: &str) -> Option<RingSlot> {
+        RingSlot::parse(&self.number.to_string(), name)
+    }
+}
+
+/// The names in the folder, after what a crash had cut short there was ended. Hold what [`library::heal`] wants.
+fn healed_names(
+    volume: &Volume,
+    hour: &Hour,
+    known: &dyn Fn(&Path) -> bool,
+    scanned: &mut Scanned,
+) -> Result<Vec<DirEntry>> {
+    let names = volume.read_dir(&hour.folder)?;
+    let healed = library::heal(volume, &hour.folder, &names, known).unwrap_or_default();
+    scanned.healed += healed.deleted + healed.restored;
+    if healed.deleted + healed.restored > 0 { volume.read_dir(&hour.folder) } else { Ok(names) }
+}
+
+/// Reads the heads of the chunks in a folder, and tells what else is there.
+fn scan_names(volume: &Volume, device: &DeviceId, hour: &Hour, names: &[DirEntry], scanned: &mut Scanned) {
+    let mut slots = Vec::new();
+    for name in names {
+        let text = name.name.to_str().unwrap_or_default();
+        match hour.slot(text) {
+            Some(slot) => slots.push(slot),
+            None if name.is_dir || !is_ours(text) => scanned.unknown.push(hour.folder.join(&name.name)),
+            None => {}
+        }
+    }
     // In order, so that of two equal files the same one is listed each time.
     slots.sort();
     for slot in slots {
-        let path = volume.layout().ring_chunk(device, slot);
-        match read_chunk(volume, device, slot, &path) {
+        let path = hour.folder.join(slot.file_name());
+        match read_chunk(volume, device, hour, slot, &path) {
             Ok((chunk, _)) if scanned.known.contains(&chunk.key) => {
                 scanned.set_aside.push(SetAside {
                     path,
@@ -173,6 +238,15 @@ fn scan_hour(volume: &Volume, device: &DeviceId, hour: u8, scanned: &mut Scanned
                 if let Some(last) = scanned.chunks.last().filter(|last| last.codecs == chunk.codecs) {
                     chunk.codecs = Arc::clone(&last.codecs);
                 }
+                let original = Companion::Original.beside(&path);
+                let kept = names.iter().any(|name| original.file_name() == Some(name.name.as_os_str()));
+                if kept
+                    && let Ok((old, _)) = read_chunk(volume, device, hour, slot, &original)
+                    // Two names of one file: a transcoder that was cut short tidies up.
+                    && old.key != chunk.key
+                {
+                    scanned.originals.push(ChunkEntry { original: true, ..old });
+                }
                 scanned.chunks.push(chunk);
             }
             // Evicted between listing and reading.
@@ -184,12 +258,18 @@ fn scan_hour(volume: &Volume, device: &DeviceId, hour: u8, scanned: &mut Scanned
             }
         }
     }
-    Ok(())
+}
+
+/// Whether it may lie beside a chunk.
+fn is_ours(name: &str) -> bool {
+    let chunk = Companion::parse(name).map(|(_, chunk)| chunk).or_else(|| Sibling::parse_library(name).map(|it| it.1));
+    chunk.is_some_and(|chunk| RingSlot::parse("0", &chunk).is_some())
 }
 
 fn read_chunk(
     volume: &Volume,
     device: &DeviceId,
+    hour: &Hour,
     slot: RingSlot,
     path: &Path,
 ) -> Result<(ChunkEntry, Option<SegmentKey>)> {
@@ -200,9 +280,13 @@ fn read_chunk(
     if meta.device != *device {
         return Err(corrupt(&format!("belongs to device {}", meta.device)));
     }
+    let expected = LibraryHour::of(meta.start);
+    if hour.library.is_some_and(|hour| hour != expected) || hour_of(meta.start) != hour.number {
+        return Err(corrupt(&format!("began at {} and lies in another hour", meta.start.rfc3339())));
+    }
     let chunk = ChunkEntry {
         key: ChunkKey { start_ms: meta.start.as_ms(), generation: meta.generation },
-        place: Place::Ring(slot),
+        place: (hour.place)(slot),
         start: meta.start,
         end: sealed.end,
         bytes,

@@ -21,6 +21,7 @@
 //! ROOT/<device>/library/YYYY-MM-DD/HH/…                     chunks once they leave the ring, and what lies beside them
 //! LIBRARY_ROOT/<device>/library/YYYY-MM-DD/HH/…             the same on a second volume
 //! X.mp4.new  X.mp4.original  X.transcoded                  beside a chunk X.mp4 that is or was encoded anew
+//! X.copy                                                    any X on its way to the second volume
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ mod library;
 mod sibling;
 
 pub use evidence::{EvidenceKey, Shot};
-pub use library::{Companion, LibraryHour, Shelf};
+pub use library::{Companion, LibraryHour, Shelf, copying, is_copying, parse_day};
 pub use sibling::Sibling;
 
 /// Pictures FFmpeg writes into hot, by use.

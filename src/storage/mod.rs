@@ -10,6 +10,7 @@ pub mod index;
 pub mod inventory;
 pub mod layout;
 pub mod lease;
+pub mod library;
 pub mod live;
 mod lock;
 mod pins;
@@ -19,6 +20,7 @@ pub mod siblings;
 #[cfg(test)]
 pub(crate) mod test_disk;
 pub mod tmpfs;
+pub mod transfer;
 pub mod volume;
 
 pub use cold::{ColdDir, DirEntry, FileMeta};

@@ -96,7 +96,7 @@ pub fn open(volume: &Volume, index: &DeviceIndex, sibling: Sibling, key: ChunkKe
         looked = Some(entry.place);
         // It comes to the ring a moment after its chunk.
         for place in [entry.place, Place::Temp, entry.place] {
-            match volume.of(place).open_read(&path(volume, index.device(), sibling, key, place)) {
+            match volume.open_at(place, &path(volume, index.device(), sibling, key, place)) {
                 Err(error) if error.kind == Kind::NotFound => {}
                 opened => return opened.map(Some),
             }

@@ -33,7 +33,9 @@ pub struct Volume {
     dir: ColdDir,
     layout: ColdLayout,
     rules: Rules,
-    id: String,
+    /// Unset while a library of its own was never seen.
+    id: OnceLock<String>,
+    clock: Clock,
     /// `ROOT/.lock`, held with flock; the mutex also keeps two checks from following a new mount at once.
     /// None while the volume is let go.
     lock: Mutex<Option<File>>,
@@ -48,6 +50,8 @@ pub struct Volume {
 struct Rules {
     require_mount: bool,
     volume_id: Option<String>,
+    /// A library of its own: where nothing is mounted its folder lies on a disk that is not meant.
+    not_on_devices: Vec<(u32, u32)>,
 }
 
 impl Rules {
@@ -69,7 +73,11 @@ impl Volume {
     /// [`Kind::Invalid`]: it is not the mount or volume the settings demand; nothing was written to it then.
     /// [`Kind::Conflict`]: another process holds it; the message names its pid.
     pub fn open(storage: &config::Storage, clock: &Clock) -> Result<Arc<Self>> {
-        let rules = Rules { require_mount: storage.require_mount, volume_id: storage.volume_id.clone() };
+        let rules = Rules {
+            require_mount: storage.require_mount,
+            volume_id: storage.volume_id.clone(),
+            not_on_devices: Vec::new(),
+        };
         let root = storage.root.as_path();
         if !rules.own_mount() {
             std::fs::create_dir_all(root).map_err(|error| Error::io("making the archive's root", root, error))?;
@@ -90,12 +98,51 @@ impl Volume {
             dir,
             layout,
             rules,
-            id,
+            id: id.into(),
+            clock: clock.clone(),
             lock: Mutex::new(Some(lock)),
             ok: AtomicBool::new(true),
             mounts: AtomicU64::new(1),
             away: OnceLock::new(),
         }))
+    }
+
+    /// The library's own volume, which may be absent now and come and go as it likes: nothing of it is touched before
+    /// [`Self::check`]. It must be another file system than `home`'s and the system's, so that a disk that is missing is
+    /// told from an empty one.
+    pub fn away(root: &Path, home: &Self) -> Arc<Self> {
+        let device_of = |fd: &OwnedFd| statx(fd, root).ok().map(|stat| (stat.stx_dev_major, stat.stx_dev_minor));
+        let system = open_root(Path::new("/")).ok();
+        let not_on_devices =
+            [home.fd().as_deref(), system.as_ref()].into_iter().flatten().filter_map(device_of).collect();
+        Arc::new(Self {
+            dir: ColdDir::absent(root.to_owned()),
+            layout: ColdLayout::new(""),
+            rules: Rules { require_mount: false, volume_id: None, not_on_devices },
+            id: OnceLock::new(),
+            clock: home.clock.clone(),
+            lock: Mutex::new(None),
+            ok: AtomicBool::new(false),
+            mounts: AtomicU64::new(0),
+            away: OnceLock::new(),
+        })
+    }
+
+    /// For whoever works on the archive alone: with the library's own volume by the settings, if it is there.
+    pub fn open_with_library(storage: &config::Storage, clock: &Clock) -> Result<Arc<Self>> {
+        let home = Self::open(storage, clock)?;
+        if let Some(root) = &storage.library_root {
+            let away = Self::away(root, &home);
+            // Absent it is told as such by whoever wants something of it.
+            let _ = away.check();
+            home.set_away(away);
+        }
+        Ok(home)
+    }
+
+    /// The library's own volume, when there is one by the settings.
+    pub fn library(&self) -> Option<&Arc<Self>> {
+        self.away.get()
     }
 
     /// The volume on which a chunk in that place lies: this one, or the library's own.
@@ -114,6 +161,31 @@ impl Volume {
         }
     }
 
+    /// Opens a chunk, or what lies beside one, on the volume of its place. [`Kind::Unavailable`] when that is the library's
+    /// own and does not answer: the footage is not lost, only out of reach.
+    pub fn open_at(&self, place: Place, path: &Path) -> Result<File> {
+        let on = self.of(place);
+        if !matches!(place, Place::Library(_, Shelf::Away)) {
+            return on.open_read(path);
+        }
+        let away = |why: String| {
+            let message = format!("this footage lies on the library's own volume, which is out of reach: {why}");
+            Error::new(Kind::Unavailable, message)
+        };
+        if !on.is_ok() {
+            return Err(away("it is not mounted, or does not answer".into()));
+        }
+        match on.open_read(path) {
+            Err(error) if error.kind != Kind::NotFound => Err(away(error.to_string())),
+            opened => opened,
+        }
+    }
+
+    /// Whoever watches it has had no answer for too long: readers are not sent there until the next [`Self::check`].
+    pub fn doubt(&self) {
+        self.ok.store(false, Ordering::Release);
+    }
+
     /// Where the library lies, when it has a disk of its own. Once, at start.
     pub fn set_away(&self, away: Arc<Self>) {
         // A second call would be a defect of the wiring; the first stays.
@@ -127,7 +199,7 @@ impl Volume {
 
     /// The id in `volume.json`.
     pub fn id(&self) -> &str {
-        &self.id
+        self.id.get().map_or("", String::as_str)
     }
 
     /// Counts how often the root became another mount, or none of ours. A file handle opened at a lower count belongs to
@@ -185,12 +257,20 @@ impl Volume {
         self.rules.check_mount(root, &new)?;
         let new = ColdDir::new(root.to_owned(), new);
         let found = read_identity(&new, &self.layout)?;
-        if found.as_ref().map(|identity| identity.id.as_str()) != Some(self.id.as_str()) {
-            return Err(not_the_volume(root, &self.id, found.as_ref()));
+        let seen = self.id.get();
+        if let Some(seen) = seen.filter(|seen| found.as_ref().map(|identity| &identity.id) != Some(*seen)) {
+            return Err(not_the_volume(root, seen, found.as_ref()));
         }
         // The same file system mounted anew: our own lock would stand in our way.
         *lock = None;
         *lock = Some(take_lock(&new, &self.layout)?);
+        if seen.is_none() {
+            let id = match found {
+                Some(identity) => identity.id,
+                None => initialise(&new, &self.layout, &self.clock)?,
+            };
+            let _ = self.id.set(id);
+        }
         self.replace_fd(new.fd());
         self.mounts.fetch_add(1, Ordering::AcqRel);
         new.fd().ok_or_else(|| Error::new(Kind::Unavailable, "the archive was let go").at(root.display()))
@@ -226,6 +306,13 @@ impl Deref for Volume {
 
 impl Rules {
     fn check_mount(&self, root: &Path, fd: &OwnedFd) -> Result<()> {
+        if !self.not_on_devices.is_empty() {
+            let stat = statx(fd, root)?;
+            if self.not_on_devices.contains(&(stat.stx_dev_major, stat.stx_dev_minor)) {
+                let message = "no disk of its own is mounted here for storage.library_root";
+                return Err(Error::new(Kind::Unavailable, message).at(root.display()));
+            }
+        }
         if !self.own_mount() || is_mount_root(fd, root)? {
             return Ok(());
         }

@@ -64,6 +64,8 @@ pub struct DeviceMetrics {
     pub ffmpeg_restarts: Counter,
     pub chunks_expired: Counter,
     pub chunks_evicted: Counter,
+    pub chunks_shelved: Counter,
+    pub chunks_moved: Counter,
     pub oldest_chunk_age_seconds: FloatGauge,
     totals: Totals,
 }
@@ -152,6 +154,8 @@ impl Metrics {
             ffmpeg_restarts: self.ffmpeg_restarts.get_or_create_owned(&label),
             chunks_expired: self.chunks_expired.get_or_create_owned(&label),
             chunks_evicted: self.chunks_evicted.get_or_create_owned(&label),
+            chunks_shelved: self.chunks_shelved.get_or_create_owned(&label),
+            chunks_moved: self.chunks_moved.get_or_create_owned(&label),
             oldest_chunk_age_seconds: self.oldest_chunk_age_seconds.get_or_create_owned(&label),
             totals: self.totals.clone(),
         }

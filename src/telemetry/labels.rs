@@ -44,6 +44,12 @@ pub struct WriteLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct VolumeLabel {
+    /// `home`: the archive's; `away`: the library's own.
+    pub volume: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct KindLabel {
     pub kind: &'static str,
 }

@@ -20,9 +20,9 @@ use crate::{
     },
     merge::recover::{Recovered, recover, repair_file, verify_file},
     storage::{
-        ChunkEntry, DeviceIndex, Place, Volume,
-        inventory::{SetAside, devices, look, quarantine, scan_device},
-        layout::{ChunkKey, HotKind, HotLayout, RingSlot, Sibling, parse_hot_name},
+        ChunkEntry, DeviceIndex, Place, Scanned, Volume,
+        inventory::{SetAside, devices, look, quarantine, scan_device, scan_library},
+        layout::{ChunkKey, HotKind, HotLayout, LibraryHour, RingSlot, Shelf, Sibling, parse_hot_name},
         siblings,
     },
 };
@@ -31,7 +31,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveRow {
     pub device: DeviceId,
-    /// Relative to the root.
+    /// Relative to the root; of the library's own volume: from its root on.
     pub path: PathBuf,
     pub state: RowState,
     /// RFC 3339; None where the file does not tell.
@@ -53,6 +53,9 @@ pub struct ArchiveRow {
     /// What a repair did.
     #[serde(default)]
     pub done: Option<String>,
+    /// Where it lies, and its path there; None for what is no listed chunk.
+    #[serde(skip)]
+    at: Option<(Place, PathBuf)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +111,8 @@ impl Archive<'_> {
 
     /// One 4 KiB read per file.
     fn list(&self, device: &DeviceId) -> Result<Vec<ArchiveRow>> {
-        let scanned = scan_device(self.volume, device)?;
+        let mut scanned = scan_device(self.volume, device)?;
+        self.add_library(device, &mut scanned)?;
         let mut rows: Vec<ArchiveRow> = scanned.chunks.iter().map(|chunk| self.row(device, chunk)).collect();
         let index = (self.index)(device);
         for key in scanned.in_temp {
@@ -133,17 +137,33 @@ impl Archive<'_> {
         Ok(rows)
     }
 
+    /// At home, and on a volume of its own when that is there.
+    fn add_library(&self, device: &DeviceId, scanned: &mut Scanned) -> Result<()> {
+        let home = scan_library(self.volume, device, Shelf::Home)?;
+        scanned.chunks.extend(home.chunks);
+        scanned.set_aside.extend(home.set_aside);
+        if let Some(away) = self.volume.library().filter(|away| away.is_ok()) {
+            let away_root = away.root();
+            let away = scan_library(away, device, Shelf::Away)?;
+            scanned.chunks.extend(away.chunks);
+            let from_root = |bad: SetAside| SetAside { path: away_root.join(&bad.path), ..bad };
+            scanned.set_aside.extend(away.set_aside.into_iter().map(from_root));
+        }
+        Ok(())
+    }
+
     /// The same after reading every byte of what nobody appends to.
     fn verify(&self, device: &DeviceId) -> Result<Vec<ArchiveRow>> {
         let mut rows = self.list(device)?;
         for row in rows.iter_mut().filter(|row| matches!(row.state, RowState::Sealed | RowState::Unfinished)) {
-            match verify_file(self.volume, &row.path) {
+            let (place, path) = row.at.clone().unwrap_or((Place::Temp, row.path.clone()));
+            match verify_file(self.volume.of(place), &path) {
                 Ok(verdict) => {
                     row.problems = verdict.problems;
-                    let foreign = verdict.meta.filter(|meta| meta.device != *device);
+                    let foreign = verdict.meta.as_ref().filter(|meta| meta.device != *device);
                     row.problems.extend(foreign.map(|meta| format!("belongs to device {}", meta.device)));
-                    if let Some(place) = place_of(&row.path) {
-                        row.problems.extend(beside_problems(self.volume, device, place));
+                    if let Some(start) = row.at.as_ref().and(verdict.meta.as_ref().map(|meta| meta.start)) {
+                        row.problems.extend(beside_problems(self.volume, device, start.as_ms(), place));
                     }
                 }
                 // The cleaner was faster.
@@ -160,7 +180,11 @@ impl Archive<'_> {
         let mut rows = self.verify(device)?;
         for row in &mut rows {
             if row.state == RowState::Damaged || (row.state == RowState::Sealed && !row.problems.is_empty()) {
-                row.done = Some(self.mend(device, &row.path));
+                row.done = Some(match row.at.as_ref().map(|at| at.0) {
+                    Some(Place::Library(_, Shelf::Away)) => "left alone: it lies on the library's own volume".into(),
+                    _ if row.path.is_absolute() => "left alone: it lies on the library's own volume".into(),
+                    place => self.mend(device, &row.path, place),
+                });
             }
         }
         if rows.iter().any(|row| row.state == RowState::Unfinished) {
@@ -169,14 +193,15 @@ impl Archive<'_> {
         Ok(rows)
     }
 
-    fn mend(&self, device: &DeviceId, path: &Path) -> String {
+    fn mend(&self, device: &DeviceId, path: &Path, place: Option<Place>) -> String {
         let index = (self.index)(device);
         match repair_file(self.volume, device, path) {
             Ok(Recovered::Sealed(chunk)) => {
-                if let (Some(index), Some(place)) = (&index, place_of(path)) {
+                let place = place.or_else(|| place_of(path));
+                if let (Some(index), Some(place)) = (&index, place) {
                     index.put(chunk.entry(place));
                 }
-                match place_of(path).map(|place| self.mend_beside(device, place)) {
+                match place.map(|place| self.mend_beside(device, chunk.key(), place)) {
                     Some(Err(error)) => format!("repaired, but not what lies beside it: {error}"),
                     _ => "repaired".into(),
                 }
@@ -207,11 +232,10 @@ impl Archive<'_> {
         }
     }
 
-    fn mend_beside(&self, device: &DeviceId, place: Place) -> Result<()> {
+    fn mend_beside(&self, device: &DeviceId, key: ChunkKey, place: Place) -> Result<()> {
         let index = (self.index)(device);
         let _ring = index.as_ref().map(|index| index.hold_ring());
-        let Place::Ring(slot) = place else { return Ok(()) };
-        mend(self.volume, device, slot)
+        mend(self.volume, device, key, place)
     }
 
     /// Seals what a killed daemon left. The next start moves it into the ring.
@@ -249,14 +273,20 @@ impl Archive<'_> {
 
     fn row(&self, device: &DeviceId, chunk: &ChunkEntry) -> ArchiveRow {
         let state = if chunk.place.is_settled() { RowState::Sealed } else { RowState::Open };
+        let path = chunk.path(self.volume.layout(), device);
+        let path = match chunk.place {
+            Place::Library(_, Shelf::Away) => self.volume.of(chunk.place).root().join(path),
+            _ => path,
+        };
         ArchiveRow {
             start: Some(chunk.start.rfc3339()),
             end: Some(chunk.end.rfc3339()),
             bytes: chunk.bytes,
             bytes_beside: siblings::bytes(self.volume, device, chunk),
+            at: Some((chunk.place, chunk.path(self.volume.layout(), device))),
             codecs: chunk.codecs.to_string(),
             gaps: chunk.gaps,
-            ..self.bare(device, chunk.path(self.volume.layout(), device), state)
+            ..self.bare(device, path, state)
         }
     }
 
@@ -286,16 +316,18 @@ impl Archive<'_> {
             gaps: 0,
             problems: Vec::new(),
             done: None,
+            at: None,
         }
     }
 }
 
-/// What is wrong with the stills and verdicts beside a chunk of the ring. Readers take what is whole all the same.
-fn beside_problems(volume: &Volume, device: &DeviceId, place: Place) -> Vec<String> {
+/// What is wrong with the stills and verdicts beside a finished chunk. Readers take what is whole all the same.
+fn beside_problems(volume: &Volume, device: &DeviceId, start_ms: i64, place: Place) -> Vec<String> {
     let mut problems = Vec::new();
-    let Place::Ring(slot) = place else { return problems };
+    let key = ChunkKey { start_ms, generation: 0 };
     let read = |sibling| {
-        let file = volume.open_read(&volume.layout().ring_sibling(device, sibling, slot)).ok()?;
+        let path = siblings::path(volume, device, sibling, key, place);
+        let file = volume.of(place).open_read(&path).ok().filter(|_| place.is_settled())?;
         file.metadata().ok().map(|meta| (file, meta.len()))
     };
     if let Some((file, len)) = read(Sibling::Previews)
@@ -311,16 +343,30 @@ fn beside_problems(volume: &Volume, device: &DeviceId, place: Place) -> Vec<Stri
     problems
 }
 
+/// By the path of a damaged file, which tells no more.
 fn place_of(path: &Path) -> Option<Place> {
-    let hour = path.parent()?.file_name()?.to_str()?;
-    RingSlot::parse(hour, path.file_name()?.to_str()?).map(Place::Ring)
+    let name = path.file_name()?.to_str()?;
+    match library_hour(path) {
+        Some(hour) => RingSlot::parse(&hour.hour.to_string(), name).map(|slot| Place::Library(slot, Shelf::Home)),
+        None => RingSlot::parse(path.parent()?.file_name()?.to_str()?, name).map(Place::Ring),
+    }
 }
 
-/// What is gone must not be offered: takes the chunk of that place out of the index.
+/// In which hour of the library a file lies, by its path.
+fn library_hour(path: &Path) -> Option<LibraryHour> {
+    let folder = path.parent()?;
+    LibraryHour::parse(folder.parent()?.file_name()?.to_str()?, folder.file_name()?.to_str()?)
+}
+
+/// What is gone must not be offered: takes the chunk of that path out of the index.
 fn unlist(index: Option<&DeviceIndex>, path: &Path) {
-    if let (Some(index), Some(Place::Ring(slot))) = (index, place_of(path))
-        && let Some(chunk) = index.at_slot(slot)
-    {
+    let Some(index) = index else { return };
+    let listed = match place_of(path) {
+        Some(Place::Ring(slot)) => index.at_slot(slot),
+        Some(Place::Library(slot, _)) => library_hour(path).and_then(|hour| index.in_hour(hour, slot)),
+        _ => None,
+    };
+    if let Some(chunk) = listed.filter(|chunk| !matches!(chunk.place, Place::Library(_, Shelf::Away))) {
         index.remove(&chunk.key);
     }
 }

@@ -4,12 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::storage::HotFacts;
+use crate::{keep::Forecast, storage::HotFacts};
 
 /// One line of the doctor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// `hot`, `hot_quota`, `archive`, `free_space`, `ffmpeg`, `database`, `actors`, `recorder`, `commits`, `archiver`,
+    /// `hot`, `hot_quota`, `archive`, `free_space`, `space`, `cleaner`, `library`, `ffmpeg`, `database`, `actors`, `recorder`, `commits`, `archiver`,
     /// `oldest_chunk`, `daemon`.
     pub name: String,
     /// The device it is about; the whole host when absent.
@@ -62,6 +62,21 @@ pub struct ArchiveFacts {
     pub volume: Result<(), String>,
     pub free_bytes: u64,
     pub min_free_bytes: u64,
+    /// None without a running daemon.
+    pub keeping: Option<KeepingFacts>,
+}
+
+/// How the cleaner does.
+#[derive(Clone, Debug, Default)]
+pub struct KeepingFacts {
+    pub forecast: Option<Forecast>,
+    pub interval: Duration,
+    /// Since the last round that nothing held back; since the start where there was none.
+    pub success_age: Option<Duration>,
+    /// What holds it back now, and what went wrong last.
+    pub held_by: Option<String>,
+    /// The library's own volume, where there is one: whether it can be reached, else why not.
+    pub library: Option<Verdict>,
 }
 
 #[derive(Clone, Debug)]
@@ -111,6 +126,11 @@ pub fn judge(facts: &HostFacts) -> Vec<Check> {
         Check::host("database", facts.database.clone()),
         Check::host("actors", actors(&facts.actors)),
     ];
+    if let Some(keeping) = &facts.archive.keeping {
+        checks.push(Check::host("space", space(keeping)));
+        checks.push(Check::host("cleaner", cleaner(keeping)));
+        checks.extend(keeping.library.clone().map(|verdict| Check::host("library", verdict)));
+    }
     for device in facts.devices.iter().filter(|device| device.status != "disabled") {
         let mut add = |name, verdict| checks.push(Check::new(name, Some(&device.id), verdict));
         add("recorder", recorder(device));
@@ -159,6 +179,30 @@ fn archive(archive: &ArchiveFacts) -> Verdict {
 fn free_space(archive: &ArchiveFacts) -> Verdict {
     let told = format!("{} free, {} to keep", bytes(archive.free_bytes), bytes(archive.min_free_bytes));
     if archive.free_bytes >= archive.min_free_bytes / 10 * 9 { Ok(told) } else { Err(told) }
+}
+
+/// A small disk is a choice: it is told, and fails nothing.
+fn space(keeping: &KeepingFacts) -> Verdict {
+    let Some(told) = keeping.forecast else {
+        return Ok("too little was recorded to tell how long the disk lasts".into());
+    };
+    let rate = format!("at {} a day", bytes(told.bytes_per_day));
+    Ok(match told.days_until_full {
+        None => format!("{rate} the {:.1} days asked for fit, {:.1} would", told.wanted_days, told.holds_days),
+        Some(days) => format!(
+            "warning: {rate} {:.1} of the {:.1} days asked for fit; the oldest go early in {days:.1} days",
+            told.holds_days, told.wanted_days
+        ),
+    })
+}
+
+fn cleaner(keeping: &KeepingFacts) -> Verdict {
+    let why = keeping.held_by.as_ref().map(|why| format!(", held back by {why}")).unwrap_or_default();
+    match keeping.success_age {
+        None => Ok("looks through the archive first".into()),
+        Some(age) if age <= keeping.interval + EXPIRY_SLACK => Ok(format!("did its round {} ago{why}", duration(age))),
+        Some(age) => Err(format!("has done no whole round for {}{why}", duration(age))),
+    }
 }
 
 fn actors(actors: &[ActorFacts]) -> Verdict {
@@ -219,7 +263,7 @@ fn hot_quota(device: &DeviceFacts) -> Verdict {
 
 fn oldest_chunk(device: &DeviceFacts) -> Verdict {
     let Some(age) = device.oldest_chunk_age else { return Ok("no chunk yet".into()) };
-    let told = format!("oldest chunk is {} old, the window is {}", duration(age), duration(device.window));
+    let told = format!("oldest chunk is {} old, kept for {}", duration(age), duration(device.window));
     if age <= device.window + EXPIRY_SLACK { Ok(told) } else { Err(told) }
 }
 
@@ -282,6 +326,13 @@ mod tests {
                 volume: Ok(()),
                 free_bytes: 10 << 30,
                 min_free_bytes: 512 << 20,
+                keeping: Some(KeepingFacts {
+                    forecast: None,
+                    interval: Duration::from_secs(60),
+                    success_age: seconds(30),
+                    held_by: None,
+                    library: Some(Ok("is there".into())),
+                }),
             },
             ffmpeg: Ok("ffmpeg version 5.1".into()),
             database: Ok("is whole".into()),
@@ -309,7 +360,7 @@ mod tests {
     #[test]
     fn a_well_host_passes_all() {
         check(|_| {}, &[]);
-        assert_eq!(judge(&host()).len(), 11);
+        assert_eq!(judge(&host()).len(), 14);
     }
 
     #[test]
@@ -323,6 +374,15 @@ mod tests {
         check(|f| f.ffmpeg = Err("ffmpeg: not found".into()), &[("ffmpeg", "not found")]);
         check(|f| f.database = Err("disk I/O error".into()), &[("database", "I/O")]);
         check(|f| f.actors[0].failed = true, &[("actors", "cam/merger")]);
+        let keeping = |change: fn(&mut KeepingFacts), expected: &[(&str, &str)]| {
+            check(|f| change(f.archive.keeping.as_mut().unwrap()), expected);
+        };
+        keeping(|k| k.library = Some(Err("nothing is mounted".into())), &[("library", "mounted")]);
+        keeping(|k| (k.success_age, k.held_by) = (seconds(4 * 3600), Some("cpu".into())), &[("cleaner", "by cpu")]);
+        // A disk that holds less than was asked for is told, not an alarm.
+        let short = Forecast { bytes_per_day: 1 << 30, days_until_full: Some(2.0), holds_days: 5.0, wanted_days: 31.0 };
+        let told = KeepingFacts { forecast: Some(short), ..KeepingFacts::default() };
+        assert!(space(&told).is_ok_and(|text| text.starts_with("warning: at 1.0 GiB a day 5.0 of the 31.0 days")));
     }
 
     #[test]

@@ -12,10 +12,7 @@ use super::{
 use crate::{
     error::{Error, Kind, Result},
     ids::DeviceId,
-    storage::{
-        index::ChunkEntry,
-        layout::{ChunkKey, RingSlot, parse_hour},
-    },
+    storage::layout::{ChunkKey, LibraryHour, RingSlot, parse_day, parse_hour},
 };
 
 /// Where a chunk is found whatever becomes of its file.
@@ -39,7 +36,8 @@ pub struct RingQuery {
 
 /// `GET /host/stream/{device}/segments/{h}/chunk_10min_{i}.mp4?date=YYYY-MM-DD`
 ///
-/// Without a date: the sealed chunk that lies in that place of the ring. With one: only if it began in that UTC hour.
+/// Without a date: the sealed chunk that lies in that place of the ring. With one: the chunk of that name which began in
+/// that UTC hour, in the ring or the library.
 pub async fn ring(
     request: HttpRequest,
     state: State,
@@ -51,25 +49,17 @@ pub async fn ring(
     parse_hour(&hour).ok_or_else(|| Error::new(Kind::Invalid, "an hour is 0 to 23").at("hour"))?;
     let missing = || Error::new(Kind::NotFound, format!("{} has no chunk {index} of hour {hour}", device.id));
     let slot = RingSlot::parse(&hour, &format!("chunk_10min_{index}.mp4")).ok_or_else(missing)?;
-    let entry = device.index.at_slot(slot).filter(|entry| entry.sealed).ok_or_else(missing)?;
-    if let Some(date) = &query.date
-        && !began_on(&entry, date)?
-    {
-        return Err(missing());
-    }
+    let entry = match &query.date {
+        None => device.index.at_slot(slot),
+        Some(date) => device.index.in_hour(LibraryHour { day: day_of(date)?, hour: slot.hour }, slot),
+    };
+    let entry = entry.filter(|entry| entry.sealed).ok_or_else(missing)?;
     let location = Some(address(&device.id, entry.key));
     serve(&request, &state, &device, entry.key, location).await
 }
 
-/// Whether the chunk began on that UTC day.
-fn began_on(entry: &ChunkEntry, date: &str) -> Result<bool> {
-    let day: jiff::civil::Date = date
-        .parse()
-        .ok()
-        .filter(|_| date.len() == "YYYY-MM-DD".len())
-        .ok_or_else(|| Error::new(Kind::Invalid, "a date is YYYY-MM-DD").at("date"))?;
-    Ok(jiff::Timestamp::from_millisecond(entry.start.as_ms())
-        .is_ok_and(|start| start.to_zoned(jiff::tz::TimeZone::UTC).date() == day))
+fn day_of(date: &str) -> Result<jiff::civil::Date> {
+    parse_day(date).ok_or_else(|| Error::new(Kind::Invalid, "a date is YYYY-MM-DD").at("date"))
 }
 
 async fn serve(

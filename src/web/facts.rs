@@ -9,13 +9,16 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
+
 use super::{
     DeviceStatus, WebDevice, WebState,
-    checks::{ActorFacts, ArchiveFacts, DeviceFacts, HostFacts, HotSide, Verdict},
+    checks::{ActorFacts, ArchiveFacts, DeviceFacts, HostFacts, HotSide, KeepingFacts, Verdict, bytes},
 };
 use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
     config::Settings,
+    keep::{Gate, KeepLimits},
     storage::{HotLimits, HotStatus, tmpfs::hot_facts},
     supervisor::NodeState,
     telemetry::DeviceMetrics,
@@ -36,6 +39,7 @@ pub fn gather(state: &WebState) -> HostFacts {
             },
             free_bytes: state.volume.free_bytes(),
             min_free_bytes: state.settings.archive.min_free_bytes.0,
+            keeping: Some(keeping(state)),
         },
         ffmpeg: (state.ffmpeg)(),
         database: state.registry.verdict(),
@@ -44,6 +48,22 @@ pub fn gather(state: &WebState) -> HostFacts {
             .map(|node| ActorFacts { name: node.name.clone(), failed: node.state == NodeState::Failed })
             .collect(),
         devices: state.devices.load().iter().map(|device| device_facts(state, device)).collect(),
+    }
+}
+
+fn keeping(state: &WebState) -> KeepingFacts {
+    let cleaner = (state.cleaner)();
+    let held = (cleaner.gate != Gate::Open).then(|| json!(cleaner.gate).as_str().unwrap_or_default().to_owned());
+    let library = cleaner.library.as_ref().map(|library| match library.ok {
+        true => Ok(format!("{} can be reached, {} free", library.root, bytes(library.free_bytes))),
+        false => Err(format!("{}: {}", library.root, library.error.as_deref().unwrap_or("was not seen yet"))),
+    });
+    KeepingFacts {
+        forecast: cleaner.forecast,
+        interval: Duration::from_secs(state.settings.cleaner.interval_seconds.into()),
+        success_age: cleaner.succeeded.map(|at| state.clock.mono().since(at)),
+        held_by: cleaner.error.clone().or(held),
+        library,
     }
 }
 
@@ -78,6 +98,7 @@ fn device_facts(state: &WebState, device: &WebDevice) -> DeviceFacts {
     let hot = device.hot.status();
     let limits = HotLimits::of(&state.settings, &device.camera);
     let chunks = device.index.snapshot();
+    let keep = KeepLimits::from(state.settings.as_ref()).keep;
     DeviceFacts {
         id: device.id.to_string(),
         status: status.status.to_owned(),
@@ -93,7 +114,7 @@ fn device_facts(state: &WebState, device: &WebDevice) -> DeviceFacts {
         live_window_bytes: bytes_per_second(&hot, &device.metrics).saturating_mul(limits.segments as u64),
         quota_bytes: limits.device_bytes,
         commit: Duration::from_secs(state.settings.archive.commit_seconds.into()),
-        window: Duration::from_secs(u64::from(state.settings.archive.window_hours) * 3600),
+        window: keep.window + keep.retention,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     error::{Error, Kind, Result},
     frames::Latest,
     ids::DeviceId,
-    keep::cleaner::CleanerStatus,
+    keep::CleanerStatus,
     playback::{ClipCache, Fronts, PreviewCache, TableCache},
     registry::Registry,
     storage::{DeviceIndex, HotDevice, Volume},

@@ -127,6 +127,33 @@ const DEVICE: Shape = Fields(&[
     ("written_bytes", Count),
 ]);
 
+/// What may hold the cleaner back.
+const GATES: &[&str] = &["open", "cpu", "io_wait", "volume", "pins"];
+
+/// How long the disks last at the rate of the last day.
+const FORECAST: Shape = Fields(&[
+    ("bytes_per_day", Count),
+    ("days_until_full", Maybe(&Amount)),
+    ("holds_days", Amount),
+    ("wanted_days", Amount),
+]);
+
+/// The library's own volume.
+const LIBRARY: Shape = Fields(&[
+    ("root", Text),
+    ("ok", Flag),
+    ("error", Maybe(&Text)),
+    ("gate", Word(GATES)),
+    ("free_bytes", Count),
+    ("total_bytes", Count),
+    ("library_bytes", Count),
+    ("moved", Count),
+    ("deleted", Count),
+    ("is_full", Flag),
+    ("unknown_files", Count),
+    ("copying", Maybe(&Text)),
+]);
+
 pub const STATE: Shape = Fields(&[
     ("host", Fields(&[("name", Text), ("version", Text), ("time", Time), ("ready", Flag)])),
     (
@@ -144,16 +171,24 @@ pub const STATE: Shape = Fields(&[
     (
         "cleaner",
         Fields(&[
-            ("gate", Word(&["open", "cpu", "io_wait", "volume"])),
+            ("gate", Word(GATES)),
             ("free_bytes", Count),
             ("total_bytes", Count),
             ("expired", Count),
             ("evicted", Count),
+            ("shelved", Count),
+            ("originals_dropped", Count),
             ("last_round", Maybe(&Time)),
+            ("last_success", Maybe(&Time)),
+            ("error", Maybe(&Text)),
             ("volume_error", Maybe(&Text)),
             ("hot_error", Maybe(&Text)),
             ("out_of_space", Flag),
             ("backlog", Flag),
+            ("unknown_files", Count),
+            ("library_bytes", Count),
+            ("forecast", Maybe(&FORECAST)),
+            ("library", Maybe(&LIBRARY)),
         ]),
     ),
     (

@@ -9,7 +9,7 @@ use crate::{
     frames::Sound,
     ids::SegmentKey,
     media::{mp4::pack, verdicts},
-    storage::{ChunkEntry, Effect, Op},
+    storage::{ChunkEntry, Effect, Op, layout::RingSlot},
     telemetry::Metrics,
 };
 

@@ -1,18 +1,20 @@
 //! With real files: what is deleted, what is told, and that a refusing or stalled disk harms nobody.
 
-use std::path::Path;
-
 use slog::{Discard, o};
+use std::path::Path;
 use tempfile::TempDir;
+
+use std::time::Duration;
 
 use super::*;
 use crate::{
-    clock::{ManualClock, Utc90k},
+    clock::{Clock, ManualClock, TICKS_PER_SECOND, Utc90k},
     config,
-    keep::CleanerActor,
+    keep::{CleanerActor, LedgerParts, LoadReading, PinsNow, plan::Limits},
     storage::{
-        ChunkEntry, Effect, Gate as Stall, Op, Place,
-        layout::{RingSlot, Sibling},
+        ChunkEntry, DeviceIndex, Effect, Gate as Stall, Op, Pins, Place,
+        layout::{Companion, RingSlot, Sibling},
+        siblings,
         test_disk::Disk,
     },
 };
@@ -21,10 +23,13 @@ use crate::{
 const NOW: i64 = 1_795_143_600;
 const MINUTE: i64 = 60;
 
+type Load = Arc<dyn Fn() -> LoadReading + Send + Sync>;
+
 struct Bench {
     _folder: Option<TempDir>,
     manual: ManualClock,
     device: KeptDevice,
+    pinned: Arc<ArcSwap<Option<Arc<Pins>>>>,
     cleaner: Arc<Cleaner>,
 }
 
@@ -32,7 +37,7 @@ impl Bench {
     /// Chunks of 1000 bytes that started so many minutes ago, and an open one.
     fn new(minutes_ago: &[i64], limits: KeepLimits, load: LoadReading) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut bench = Self::at(&folder.path().join("root"), limits, load);
+        let mut bench = Self::at(&folder.path().join("root"), limits, Arc::new(move || load));
         bench._folder = Some(folder);
         for minutes in minutes_ago {
             bench.put(NOW - minutes * MINUTE, true, 1000);
@@ -41,26 +46,36 @@ impl Bench {
         bench
     }
 
-    fn at(root: &Path, limits: KeepLimits, load: LoadReading) -> Self {
+    fn at(root: &Path, limits: KeepLimits, load: Load) -> Self {
         let manual = ManualClock::at(Utc90k::from_seconds(NOW));
         let storage = config::Storage { root: root.to_owned(), ..config::Storage::default() };
         let metrics = Arc::new(Metrics::new());
         let id: DeviceId = "cam".parse().unwrap();
         let device = KeptDevice { index: Arc::new(DeviceIndex::new(id.clone())), metrics: metrics.device(&id) };
         let volume = Volume::open(&storage, &manual.clock()).unwrap();
-        let parts = CleanerParts {
+        let pinned = Arc::new(ArcSwap::from_pointee(Some(Arc::<Pins>::default())));
+        let pins: PinsNow = {
+            let pinned = pinned.clone();
+            Arc::new(move || pinned.load().as_ref().clone())
+        };
+        let ledger = Ledger::new(LedgerParts {
             retention: Retention::load(&volume, manual.clock()),
             devices: Arc::new(ArcSwap::from_pointee(vec![device.clone()])),
+            pins,
             limits,
+            load,
+            clock: manual.clock(),
+        });
+        let parts = CleanerParts {
+            ledger: Arc::new(ledger),
+            away: None,
             hot: "/dev/shm".into(),
             hot_quotas_bytes: 1,
-            load: Arc::new(move || load),
-            clock: manual.clock(),
             log: Logger::root(Discard, o!()),
             metrics,
             volume,
         };
-        Self { _folder: None, manual, device, cleaner: Cleaner::start(parts).unwrap() }
+        Self { _folder: None, manual, device, pinned, cleaner: Cleaner::start(parts).unwrap() }
     }
 
     fn volume(&self) -> &Volume {
@@ -103,7 +118,7 @@ impl Bench {
 
 const DAY: i64 = 24 * 60;
 const LIMITS: KeepLimits = KeepLimits {
-    window: Duration::from_secs(86_400),
+    keep: Limits { window: Duration::from_secs(86_400), retention: Duration::ZERO, max_bytes: 0, device_max_bytes: 0 },
     min_free_bytes: 0,
     interval: Duration::from_secs(60),
     max_cpu_percent: 90.0,
@@ -115,7 +130,7 @@ const IDLE: LoadReading = LoadReading { cpu_percent: 5.0, io_wait_percent: 1.0 }
 fn expired_chunks_go_from_index_and_disk() {
     let bench = Bench::new(&[DAY + 30, DAY + 20, DAY, 500, 200], LIMITS, IDLE);
     let cleaned = bench.cleaner.run(Job::Clean);
-    assert_eq!(cleaned, Cleaned { expired: 2, evicted: 0, bytes: 2000, more: false });
+    assert_eq!(cleaned, Cleaned { expired: 2, bytes: 2000, ..Cleaned::default() });
     assert_eq!(bench.left(), [DAY, 500, 200, 1]);
     assert_eq!(bench.device.metrics.chunks_expired.get(), 2);
     let status = bench.cleaner.status();
@@ -174,7 +189,7 @@ fn room_is_made_for_a_write_that_found_none() {
 #[test]
 fn the_oldest_goes_before_a_real_disk_is_full() {
     let Some(disk) = Disk::new() else { return };
-    let bench = Bench::at(&disk.root(), KeepLimits { min_free_bytes: 8 << 20, ..LIMITS }, IDLE);
+    let bench = Bench::at(&disk.root(), KeepLimits { min_free_bytes: 8 << 20, ..LIMITS }, Arc::new(|| IDLE));
     for i in 0..60 {
         bench.put(NOW - (600 - i * 10) * MINUTE, true, 1 << 20);
         bench.cleaner.run(Job::Watch);
@@ -278,4 +293,94 @@ fn what_lies_beside_a_chunk_goes_with_it() {
     assert_eq!(bench.cleaner.run(Job::Clean).expired, 1);
     assert_eq!(exist(&chunks[0]), [false, false]);
     assert_eq!(exist(&chunks[1]), [true, true]);
+}
+
+#[test]
+fn the_library_takes_what_leaves_the_ring_and_keeps_it_for_its_days() {
+    let keep = Limits { retention: Duration::from_secs(2 * 86_400), ..LIMITS.keep };
+    let bench = Bench::new(&[DAY + 30, 500], KeepLimits { keep, ..LIMITS }, IDLE);
+    let cleaned = bench.cleaner.run(Job::Clean);
+    assert_eq!(cleaned, Cleaned { shelved: 1, ..Cleaned::default() });
+    assert_eq!(bench.left(), [DAY + 30, 500, 1]);
+    let chunks = bench.device.index.snapshot();
+    assert!(matches!(chunks[0].place, Place::Library(_, Shelf::Home)), "{:?}", chunks[0].place);
+    assert!(!bench.volume().exists(Path::new("cam/segments/2")), "its empty hour is gone");
+    assert_eq!((bench.cleaner.status().shelved, bench.cleaner.status().library_bytes), (1, 1000));
+    bench.manual.advance(Duration::from_secs(2 * 86_400));
+    assert_eq!(bench.cleaner.run(Job::Clean).expired, 1);
+    // What was 500 minutes old has left the ring meanwhile.
+    assert_eq!(bench.left(), [500, 1]);
+    assert!(!bench.volume().exists(Path::new("cam/library/2026-11-19/02")), "so is that of the library");
+}
+
+#[test]
+fn nothing_is_deleted_before_it_is_known_what_is_pinned() {
+    let bench = Bench::new(&[DAY + 30, 200], LIMITS, IDLE);
+    let known = bench.pinned.swap(Arc::new(None));
+    assert_eq!(bench.cleaner.run(Job::Clean).expired, 0);
+    assert_eq!(bench.cleaner.status().gate, Gate::Pins);
+    assert_eq!(bench.cleaner.evict(1), 0);
+    let (id, chunk) = (bench.device.index.device(), bench.device.index.snapshot()[0].clone());
+    assert!(bench.cleaner.stays(id, chunk.start, chunk.end));
+    bench.pinned.store(known);
+    assert!(!bench.cleaner.stays(id, chunk.start, chunk.end));
+    assert_eq!(bench.cleaner.run(Job::Clean).expired, 1);
+    assert!(bench.cleaner.status().last_success.is_some());
+}
+
+#[test]
+fn everything_beside_a_chunk_goes_with_it_and_strangers_stay() {
+    let bench = Bench::new(&[DAY + 30, 200], LIMITS, IDLE);
+    let chunk = bench.path(&bench.device.index.snapshot()[0]);
+    for companion in Companion::ALL {
+        bench.volume().write_atomic(&companion.beside(&chunk), b"x").unwrap();
+    }
+    let original = bench.device.index.snapshot()[0].as_ref().clone();
+    bench.device.index.put_original(ChunkEntry { key: ChunkKey { generation: 7, ..original.key }, ..original });
+    bench.volume().write_atomic(&chunk.with_file_name("holiday.mp4"), b"x").unwrap();
+    assert_eq!(bench.cleaner.run(Job::Clean).expired, 1);
+    assert!(bench.device.index.originals().is_empty());
+    let left: Vec<_> = bench.volume().read_dir(chunk.parent().unwrap()).unwrap();
+    assert_eq!(left.iter().map(|it| it.name.to_str().unwrap()).collect::<Vec<_>>(), ["holiday.mp4"]);
+}
+
+/// A real load, read by the one who reads it for all, closes the gate; the longest way is two of its readings.
+#[test]
+fn busy_threads_close_the_gate() {
+    let published = Arc::new(ArcSwap::from_pointee(crate::supervisor::Load::default()));
+    let read = published.clone();
+    let load: Load = Arc::new(move || {
+        let now = read.load();
+        LoadReading { cpu_percent: now.cpu_percent, io_wait_percent: now.io_wait_percent }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::at(&folder.path().join("root"), KeepLimits { max_cpu_percent: 80.0, ..LIMITS }, load);
+    bench.put(NOW - (DAY + 30) * MINUTE, true, 1000);
+    bench.put(NOW - MINUTE, false, 1000);
+    let burning = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let burners: Vec<_> = (0..std::thread::available_parallelism().unwrap().get() * 2)
+        .map(|_| {
+            let burning = burning.clone();
+            std::thread::spawn(move || {
+                while burning.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            })
+        })
+        .collect();
+    let system = actix::System::new();
+    let closed = system.block_on(async {
+        let clock = Clock::system();
+        let metrics = bench.cleaner.parts.metrics.clone();
+        let _reader = actix::Actor::start(crate::supervisor::LoadActor::new(published, metrics));
+        let began = clock.mono();
+        while bench.cleaner.parts.ledger.gate() != Gate::Cpu && clock.mono().since(began) < Duration::from_secs(20) {
+            tokio::task::yield_now().await;
+        }
+        bench.cleaner.run(Job::Clean)
+    });
+    assert_eq!(closed, Cleaned::default(), "nothing is deleted meanwhile");
+    assert_eq!(bench.cleaner.status().gate, Gate::Cpu, "and it says why");
+    burning.store(false, Ordering::Relaxed);
+    burners.into_iter().for_each(|burner| burner.join().unwrap());
 }

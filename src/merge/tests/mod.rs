@@ -109,6 +109,7 @@ impl Bench {
             evict: Arc::new(move |bytes| {
                 evicted.fetch_add(bytes, Ordering::Relaxed);
             }),
+            stays: Arc::new(|_, _| false),
             told: Arc::new(|_, _| {}),
             beside: siblings,
             tied: Arc::new(|_, _, _| {}),

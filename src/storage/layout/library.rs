@@ -32,6 +32,12 @@ impl LibraryHour {
         Self { day: at.date(), hour: at.hour().unsigned_abs() }
     }
 
+    /// Its first moment.
+    pub fn start(self) -> Utc90k {
+        let midnight = self.day.to_zoned(jiff::tz::TimeZone::UTC).map_or(0, |at| at.timestamp().as_second());
+        Utc90k::from_seconds(midnight + i64::from(self.hour) * 3600)
+    }
+
     /// Parses `(YYYY-MM-DD, HH)`.
     pub fn parse(day: &str, hour: &str) -> Option<Self> {
         let parsed = Self { day: day.parse().ok()?, hour: u8::try_from(parse_digits(hour)?).ok()? };
@@ -67,6 +73,41 @@ impl ColdLayout {
         let [suffix, _] = sibling.suffixes();
         self.library_hour(device, LibraryHour::of(start)).join(slot.file_name().replace(".mp4", suffix))
     }
+}
+
+impl Sibling {
+    /// What kind lies beside which chunk in an hour of the library: `(kind, chunk_10min_3.mp4)`.
+    pub fn parse_library(name: &str) -> Option<(Self, String)> {
+        let of = |sibling: Self| {
+            let [suffix, _] = sibling.suffixes();
+            Some((sibling, format!("{}.mp4", name.strip_suffix(suffix)?)))
+        };
+        Self::ALL.into_iter().find_map(of)
+    }
+
+    /// The same in an hour of the ring, whose siblings have folders of their own.
+    pub fn parse_ring(self, name: &str) -> Option<String> {
+        let [_, suffix] = self.suffixes();
+        Some(format!("{}.mp4", name.strip_suffix(suffix)?))
+    }
+}
+
+/// `X.mp4.copy`: on its way to another volume, worth nothing until it is renamed.
+pub fn copying(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(COPYING);
+    path.with_file_name(name)
+}
+
+pub fn is_copying(name: &str) -> bool {
+    name.ends_with(COPYING)
+}
+
+const COPYING: &str = ".copy";
+
+/// A day of the library by the name of its folder.
+pub fn parse_day(name: &str) -> Option<jiff::civil::Date> {
+    name.parse().ok().filter(|day: &jiff::civil::Date| day.to_string() == name)
 }
 
 /// What the transcoder leaves beside `X.mp4`.
@@ -118,7 +159,18 @@ mod tests {
         assert_eq!(chunk.to_str(), Some("cam/library/2026-11-20/03/chunk_10min_5-2.mp4"));
         let previews = layout.library_sibling(&cam, start, Sibling::Previews, slot);
         assert_eq!(previews.to_str(), Some("cam/library/2026-11-20/03/chunk_10min_5-2.previews.mp4"));
+        let chunk_name = || Some("chunk_10min_5-2.mp4".to_owned());
+        assert_eq!(
+            Sibling::parse_library("chunk_10min_5-2.previews.mp4"),
+            chunk_name().map(|it| (Sibling::Previews, it))
+        );
+        assert_eq!(Sibling::parse_library("chunk_10min_5-2.mp4"), None);
+        assert_eq!(Sibling::Metadata.parse_ring("chunk_10min_5-2.jsonl"), chunk_name());
+        assert!(is_copying(copying(&chunk).to_str().unwrap()) && !is_copying(chunk.to_str().unwrap()));
+        assert_eq!(parse_day("2026-11-20"), Some(LibraryHour::of(start).day));
+        assert_eq!(parse_day("2026-11-2"), None);
         assert_eq!(LibraryHour::parse("2026-11-20", "03"), Some(LibraryHour::of(start)));
+        assert_eq!(LibraryHour::of(start).start(), Utc90k::from_seconds(1_795_143_600));
         for (day, hour) in
             [("2026-11-20", "3"), ("2026-11-20", "24"), ("2026-11-31", "03"), ("20261120", "03"), ("", "")]
         {
