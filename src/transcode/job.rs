@@ -106,6 +106,7 @@ impl Transcoder {
                 threads: options.thread_count(),
                 fps: source.fps(),
                 source_kbps: source.kbps(),
+                kbps_max: options.kbps_max(source.kbps()),
                 keys_us: &keys_us,
             },
         );

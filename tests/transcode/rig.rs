@@ -24,7 +24,7 @@ use capstan::{
 use crate::support::{Media, Place, START, device, ffmpeg};
 
 /// Pictures of a moving test pattern as our recorder encodes them: no B-frames, an IDR a second.
-pub const RECORDED: &str = "-f lavfi -i testsrc2=size=640x360:rate=25:duration=12 -c:v libx264 -preset ultrafast \
+pub const RECORDED: &str = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=12 -c:v libx264 -preset ultrafast \
                             -pix_fmt yuv420p -g 25 -bf 0 -b:v 2M -x264-params scenecut=0";
 pub const SOUND: &str = "-f lavfi -i sine=frequency=440:sample_rate=48000:duration=12";
 
@@ -40,6 +40,8 @@ pub struct Watcher {
     pub groups: Mutex<Vec<Option<i32>>>,
     pub told: Mutex<Vec<(f64, f64)>>,
     pub cancelled: AtomicBool,
+    /// Asked whenever the job asks whether to give up.
+    pub enough: Option<Box<dyn Fn() -> bool + Send + Sync>>,
     /// Called with each new group.
     pub started: Option<Box<dyn Fn(i32) + Send + Sync>>,
 }
@@ -57,7 +59,7 @@ impl Steer for Watcher {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+        self.cancelled.load(Ordering::Relaxed) || self.enough.as_ref().is_some_and(|enough| enough())
     }
 }
 
@@ -106,6 +108,8 @@ pub fn options() -> Options {
         quality: 28,
         verify_quality: true,
         threads: 2,
+        // Test pictures at a tiny size are all edges.
+        target_savings_percent: 0.0,
         ..Options::default()
     }
 }

@@ -174,6 +174,7 @@ fn old_chunks_become_hevc() {
         threads: 3,
         fps: 25.0,
         source_kbps: 2000,
+        kbps_max: Some(1200),
         keys_us: &[0, 4_000_000, 7_123_456],
     };
     let mut text = String::new();
@@ -188,7 +189,8 @@ fn old_chunks_become_hevc() {
     for effort in Effort::ALL {
         assert_eq!(Effort::parse(effort.name()), Some(effort));
     }
-    text += &transcode(program, &Transcode { effort: Effort::Veryslow, quality: 0, threads: 0, ..job }).to_string();
+    text += &transcode(program, &Transcode { effort: Effort::Veryslow, quality: 0, threads: 0, kbps_max: None, ..job })
+        .to_string();
     text += &decode_all(program, 3).to_string();
     text += &ssim(program, 3, 61_500_000).to_string();
     check_text("transcode", &text);

@@ -104,6 +104,8 @@ pub struct Transcode<'a> {
     pub fps: f64,
     /// Of the source's video.
     pub source_kbps: u64,
+    /// At most so much, where the encoder can hold both a quality and a rate; None: whatever the quality takes.
+    pub kbps_max: Option<u64>,
     /// Where key frames must be, in µs of the input's own time.
     pub keys_us: &'a [i64],
 }
@@ -146,6 +148,7 @@ pub fn hevc_trial(program: &Path, encoder_: HevcEncoder, hardware_decode: bool) 
         threads: 1,
         fps: 25.0,
         source_kbps: 1000,
+        kbps_max: None,
         keys_us: &[],
     };
     let mut args = Args::default();
@@ -208,13 +211,13 @@ fn decoder(args: &mut Args, job: &Transcode<'_>) {
 
 /// The one table of what `quality` and `preset` mean.
 ///
-/// | encoder | quality q | preset | by |
-/// |---|---|---|---|
-/// | `libx265` | CRF q − 1 | the same name | measured, docs/decisions/0018: CRF 22 is the highest that keeps SSIM 0.98 of what our recorder wrote |
-/// | `hevc_qsv` | ICQ, `global_quality` q | the same name, nothing below `veryfast` | FFmpeg's QSV documentation: ICQ 1 to 51, lower is better |
-/// | `hevc_vaapi` | constant QP q | none | FFmpeg's VAAPI documentation: not every driver has more than CQP |
-/// | `hevc_nvenc` | `-rc vbr -cq` q, no bit rate | p1 to p7 | NVIDIA Video Codec SDK, "constant quality" and presets P1 (fastest) to P7 |
-/// | `hevc_v4l2m2m` | bit rate: half the source's at 23, half again each 6 | none | the kernel's stateful encoders know bit rates alone; six steps of QP double or halve the rate (H.265 §8.6.1) |
+/// | encoder | quality q | at most | preset | by |
+/// |---|---|---|---|---|
+/// | `libx265` | CRF q − 1 | VBV of 2 s | the same name | measured, docs/decisions/0018: CRF 22 keeps SSIM 0.98 of what our recorder wrote |
+/// | `hevc_qsv` | ICQ, `global_quality` q | no | the same name, nothing below `veryfast` | FFmpeg's QSV documentation: ICQ 1 to 51, lower is better, no rate beside it |
+/// | `hevc_vaapi` | constant QP q | no | none | FFmpeg's VAAPI documentation: not every driver has more than CQP |
+/// | `hevc_nvenc` | `-rc vbr -cq` q, no mean rate | `maxrate` | p1 to p7 | NVIDIA Video Codec SDK, "constant quality" and presets P1 (fastest) to P7 |
+/// | `hevc_v4l2m2m` | bit rate: half the source's at 23, half again each 6 | that | none | the kernel's stateful encoders know bit rates alone; six steps of QP double or halve the rate (H.265 §8.6.1) |
 fn encoder(args: &mut Args, job: &Transcode<'_>) {
     let quality = job.quality.min(QUALITY_MAX);
     let effort = job.effort;
@@ -226,6 +229,7 @@ fn encoder(args: &mut Args, job: &Transcode<'_>) {
             // Frames side by side cost memory each; two keep two cores busy.
             let frames = job.threads.clamp(1, 2);
             args.pair("-crf", quality.saturating_sub(1).to_string()).pair("-preset", effort.name());
+            capped(args, job);
             args.add("-forced-idr 1");
             // Its own settings, 2 KB before each key frame, are of no use to a player.
             let threads = job.threads.max(1);
@@ -253,6 +257,7 @@ fn encoder(args: &mut Args, job: &Transcode<'_>) {
             };
             // 0 would mean: choose by yourself.
             args.pair("-preset", preset).add("-rc vbr -b:v 0").pair("-cq", quality.max(1).to_string());
+            capped(args, job);
             args.add("-forced-idr 1");
         }
         HevcEncoder::V4l2m2m => {
@@ -260,9 +265,16 @@ fn encoder(args: &mut Args, job: &Transcode<'_>) {
                 args.add("-pix_fmt yuv420p");
             }
             let share = 0.5 * 2f64.powf((23.0 - f64::from(quality)) / 6.0);
-            let kbps = (job.source_kbps as f64 * share).round().max(32.0);
+            let kbps =
+                (job.source_kbps as f64 * share).round().max(32.0).min(job.kbps_max.map_or(f64::MAX, |max| max as f64));
             args.pair("-b:v", format!("{kbps}k"));
         }
+    }
+}
+
+fn capped(args: &mut Args, job: &Transcode<'_>) {
+    if let Some(kbps) = job.kbps_max {
+        args.pair("-maxrate", format!("{kbps}k")).pair("-bufsize", format!("{}k", 2 * kbps));
     }
 }
 
