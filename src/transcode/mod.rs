@@ -1,11 +1,24 @@
 //! Turns old H.264 chunks into HEVC when the machine is idle: one at a time, verified before anything is swapped.
 
+mod child;
+pub mod encoder;
+mod job;
+mod lay;
+pub mod options;
+mod pieces;
+mod source;
+mod verify;
+
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     ids::DeviceId,
     storage::{ChunkEntry, Volume},
 };
+
+pub use encoder::{Encoders, Working};
+pub use job::Transcoder;
+pub use options::{Codec, Limits, Options};
 
 /// One chunk to encode anew.
 #[derive(Clone, Debug)]
@@ -104,4 +117,14 @@ pub trait Steer: Send + Sync {
     fn tell(&self, share: f64, speed: f64);
     /// Whether to give up.
     fn is_cancelled(&self) -> bool;
+}
+
+impl Failure {
+    fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+
+    fn cancelled() -> Self {
+        Self::new(Reason::Cancelled, "stopped")
+    }
 }
