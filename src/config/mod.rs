@@ -13,6 +13,7 @@ mod detect;
 mod load;
 mod size;
 mod source;
+mod transcode;
 mod validate;
 
 pub use detect::{Analysis, Captures, Detect, DetectOverride, Notify, Webhook};
@@ -21,6 +22,7 @@ pub use size::{Bytes, PictureSize};
 pub use source::{
     FileSource, HttpSource, ReplaySource, RtspSource, RtspTransport, ScreenSource, Source, TestSource, V4l2Source,
 };
+pub use transcode::{RunWindows, Transcode};
 pub use validate::redact;
 
 /// Everything that can be set.
@@ -37,6 +39,7 @@ pub struct Settings {
     pub detect: Detect,
     pub notify: Notify,
     pub cleaner: Cleaner,
+    pub transcode: Transcode,
     pub auth: Auth,
     pub limits: Limits,
     pub camera: Vec<Camera>,
@@ -168,6 +171,8 @@ pub struct Archive {
     pub chunk_seconds: u32,
     /// Age at which the ring lets go of footage, in hours (1–24).
     pub window_hours: u32,
+    /// Days that footage is kept beyond the ring; 0 = not at all.
+    pub retention_days: f64,
     /// Free space to keep on the archive's file system: the cleaner evicts oldest footage before it is touched.
     pub min_free_bytes: Bytes,
     /// Seconds between two stills of the preview pack; 0 = no previews.
@@ -184,6 +189,7 @@ impl Default for Archive {
             commit_seconds: 60,
             chunk_seconds: 600,
             window_hours: 24,
+            retention_days: 0.0,
             min_free_bytes: Bytes(512 << 20),
             preview_interval_seconds: 10,
             captures: Captures::Incidents,
