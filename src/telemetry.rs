@@ -13,8 +13,11 @@ use prometheus_client::{
 };
 
 pub use device::{DeviceMetrics, Written};
+pub use labels::{
+    ActorLabel, DeviceLabel, GateLabel, HotFilesLabel, KindLabel, LossLabel, LossReason, ReasonLabel, ReceiverLabel,
+    RequestLabel, TopicLabel, WriteLabel,
+};
 pub use transcode::TranscodeMetrics;
-pub use labels::{ActorLabel, DeviceLabel, GateLabel, HotFilesLabel, KindLabel, LossLabel, LossReason, ReasonLabel, ReceiverLabel, RequestLabel, TopicLabel, WriteLabel};
 
 /// Seconds with fractions.
 pub type SecondsCounter = Counter<f64, AtomicU64>;
@@ -52,6 +55,7 @@ pub struct Metrics {
     pub chunks_evicted: Family<DeviceLabel, Counter>,
     pub oldest_chunk_age_seconds: Family<DeviceLabel, FloatGauge>,
     pub incidents_open: Family<KindLabel, Gauge>,
+    pub pins: Gauge,
     pub db_ok: Gauge,
     pub db_write_seconds: Histogram,
     pub db_queue_depth: Gauge,
@@ -133,6 +137,7 @@ impl Metrics {
             chunks_evicted: Family::default(),
             oldest_chunk_age_seconds: Family::default(),
             incidents_open: Family::default(),
+            pins: Gauge::default(),
             db_ok: Gauge::default(),
             db_write_seconds: commit_buckets(),
             db_queue_depth: Gauge::default(),
@@ -216,6 +221,7 @@ impl Metrics {
             self.oldest_chunk_age_seconds.clone(),
         );
         r.register("incidents_open", "Incidents that last", self.incidents_open.clone());
+        r.register("pins", "Ranges of footage that somebody said must stay", self.pins.clone());
         r.register("db_ok", "1 while the database takes what it is told", self.db_ok.clone());
         r.register("db_write_seconds", "One transaction of the database", self.db_write_seconds.clone());
         r.register("db_queue_depth", "Changes that wait to be written down", self.db_queue_depth.clone());

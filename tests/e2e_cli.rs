@@ -48,6 +48,38 @@ fn the_doctor_asks_the_daemon_and_else_judges_the_host() {
 }
 
 #[test]
+fn ranges_are_pinned_with_and_without_a_daemon() {
+    let _turn = Turn::wait();
+    let mut daemon = TestDaemon::start(Setup::new().camera("cam", &copied_clip()));
+    let pin = |device: &str, end: &str, more: &[&str]| {
+        let line =
+            ["archive", "pin", device, "--start", "2026-01-01T00:00:00Z", "--end", end, "--why", "theft in hall 7"];
+        daemon.setup.command(&[&line[..], more].concat())
+    };
+    let first = ["1  cam  2026-01-01T00:00:00.000Z  2026-01-01T01:00:00.000Z  for ever  local: theft in hall 7"];
+    until("the database is open", 20, || finished(daemon.setup.command(&["archive", "pins"])).0 == 0);
+    check(pin("cam", "2026-01-01T01:00:00Z", &[]), 0, &first);
+    check(pin("cam", "2025-01-01T01:00:00Z", &[]), 1, &["end: must be after start"]);
+    check(pin("cma", "2026-01-01T01:00:00Z", &[]), 1, &["no device cma"]);
+    let later = pin("cam", "2026-01-02T00:00:00Z", &["--original", "--until", "2035-01-01T00:00:00Z"]);
+    assert_eq!(daemon.json("/api/host/pins?device=cam")["pins"][0]["why"], "theft in hall 7");
+    let daemonless = [pin("cam", "2025-01-01T01:00:00Z", &[]), pin("cma", "2026-01-01T01:00:00Z", &[])];
+    daemon.stop();
+    check(later, 0, &["2  cam", "until 2035-01-01T00:00:00.000Z, as recorded"]);
+    for command in daemonless {
+        check(command, 1, &[]);
+    }
+    check(daemon.setup.command(&["archive", "pins", "cam"]), 0, &[first[0], "2  cam"]);
+    check(daemon.setup.command(&["archive", "unpin", "1"]), 0, &["pin 1 is taken back"]);
+    check(daemon.setup.command(&["archive", "unpin", "1"]), 1, &["no such pin"]);
+    daemon.start_again();
+    until("the database is open", 20, || finished(daemon.setup.command(&["archive", "pins"])).0 == 0);
+    let said = check(daemon.setup.command(&["archive", "pins"]), 0, &["2  cam"]);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert_eq!(daemon.metric("capstan_pins", &[]), Some(1.0));
+}
+
+#[test]
 fn damage_is_found_and_mended_while_recording_goes_on() {
     let _turn = Turn::wait();
     let mut daemon = TestDaemon::start(Setup::new().camera("cam", &copied_clip()));

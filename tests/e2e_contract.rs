@@ -30,6 +30,8 @@ struct Walk {
     job: String,
     /// A preview still of the chunk's hour.
     still: String,
+    /// The number of a pin.
+    pin: i64,
 }
 
 /// A method of a path.
@@ -71,7 +73,11 @@ fn the_daemon_does_what_its_description_says() {
         still = first.rsplit('/').next().unwrap().trim_end_matches(".jpg").to_owned();
         !still.is_empty()
     });
-    let walk = Walk { asset: asset.unwrap_or("none.js").to_owned(), daemon, document, chunk, job, still };
+    let pin = json!({"device": "cam", "start": chunk["start"], "end": chunk["end"], "why": "a look"});
+    let pin = http::send(daemon.address(), "POST", "/api/host/pins", &pin).unwrap();
+    assert_eq!(pin.status, 201, "{}", pin.text());
+    let pin = pin.json()["id"].as_i64().unwrap();
+    let walk = Walk { asset: asset.unwrap_or("none.js").to_owned(), daemon, document, chunk, job, still, pin };
 
     walk.daemon.incident("cam", INCIDENT);
     until("the incident is listed", 10, || !walk.daemon.json("/api/host/incidents")["incidents"][0].is_null());
@@ -128,6 +134,7 @@ impl Walk {
             .replace("/{name}.jpg", &format!("/{EVIDENCE}.jpg"))
             .replace("{name}", &self.asset)
             .replace("incidents/{id}", &format!("incidents/{INCIDENT}"))
+            .replace("pins/{id}", &format!("pins/{}", self.pin))
             .replace("{id}", &self.job)
             .replace("{still}", &self.still)
             .replace("{minute}", &minute)
@@ -150,6 +157,17 @@ impl Walk {
             .unwrap()
             .to_string();
         let (good, mut bad) = match (operation.method.as_str(), operation.path) {
+            ("POST", "/api/host/pins") => {
+                let good = json!({"device": "cam", "start": self.chunk["start"], "end": soon, "why": "a look"});
+                let bad = [("end", json!(1)), ("until", json!("soon")), ("why", json!("")), ("device", json!(5))];
+                let with = |(name, value): (&str, Value)| {
+                    let mut body = good.clone();
+                    body[name] = value;
+                    body
+                };
+                let bad = bad.into_iter().map(with).collect();
+                (good, bad)
+            }
             ("PATCH", "/api/host/incidents") => {
                 (json!({"ids": [INCIDENT, "none"], "acknowledged": true}), vec![json!({"acknowledged": true})])
             }
@@ -234,6 +252,7 @@ impl Walk {
             "/api/host/health" => &[200, 503],
             // What is taken away: the end of maintenance is a state of the device.
             path if operation.method == "DELETE" && !path.contains("maintenance") => &[204],
+            "/api/host/pins" if operation.method == "POST" => &[201],
             _ => &[200],
         };
         assert!(expected.contains(&reply.status), "{} {address}: {} {}", operation.method, reply.status, reply.text());

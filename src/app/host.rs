@@ -15,6 +15,7 @@ use super::{
     Start,
     building::Shared,
     indexing::{Ending, fill, find_holes},
+    transcoding,
 };
 use crate::{
     archive::{Captures, CapturesParts},
@@ -32,7 +33,8 @@ use crate::{
     playback::{ClipCache, Fronts, PreviewCache, TableCache},
     registry::{Registry, RegistryActor, RegistryParts},
     storage::{DeviceIndex, Retention, Volume, inventory},
-    supervisor::{ChildSpec, Load, LoadActor, Slot, Supervisor},
+    supervisor::{ChildSpec, Load, LoadActor, LoadWatch, Slot, Supervisor},
+    transcode::{Runner, TranscoderActor},
     web::{
         DeviceStatus, Heatmap, HotCache, Stills, WebDevice, WebState, encodes::Encodes, events::Feed, facts,
         reader::Readers, tail::Tail,
@@ -52,7 +54,9 @@ pub(super) struct Host {
     /// Footage in the archive whose camera is no longer configured: kept, listed and expired like all other.
     kept: Arc<ArcSwap<Vec<KeptDevice>>>,
     load: Arc<ArcSwap<Load>>,
+    load_watch: LoadWatch,
     cleaner: Arc<Cleaner>,
+    pub transcoder: Arc<Runner>,
     registry: Arc<Registry>,
     watcher: Watcher,
     spawner: Spawner,
@@ -126,6 +130,21 @@ impl Host {
             devices.extend(shared.device(place)?);
         }
         kept.store(Arc::new(devices.iter().map(|device| kept_device(device)).collect()));
+        let load_watch = LoadWatch::default();
+        let transcoder = transcoding::runner(
+            start,
+            transcoding::Shared {
+                volume: &volume,
+                retention: retention.clone(),
+                registry: registry.clone(),
+                spawner: spawner.clone(),
+                kept: kept.clone(),
+                devices: devices.clone(),
+                load: load.clone(),
+                watch: load_watch.clone(),
+                events: events.clone(),
+            },
+        )?;
         let watcher = Watcher::start(&start.log, start.metrics.inotify_overflows.clone())?;
         let _captures = copy_captures(start, &volume, retention, &devices)?;
         Ok(Self {
@@ -134,7 +153,9 @@ impl Host {
             devices,
             kept,
             load,
+            load_watch,
             cleaner,
+            transcoder,
             registry,
             watcher,
             spawner,
@@ -156,8 +177,9 @@ impl Host {
         }
         let watcher = self.watcher.clone();
         supervisor.add(ChildSpec::new("watcher", &Slot::new(), move |_| WatchActor::new(watcher.clone())))?;
-        let (load, metrics) = (self.load.clone(), self.start.metrics.clone());
-        supervisor.add(ChildSpec::new("load", &Slot::new(), move |_| LoadActor::new(load.clone(), metrics.clone())))?;
+        let (load, watch, metrics) = (self.load.clone(), self.load_watch.clone(), self.start.metrics.clone());
+        let load = move |_| LoadActor::new(load.clone(), watch.clone(), metrics.clone());
+        supervisor.add(ChildSpec::new("load", &Slot::new(), load))?;
         let (registry, clock) = (self.registry.clone(), self.start.clock.clone());
         let evidence = self.evidence.clone();
         // What the evidence thread does not take stays on the disk: a few pictures that nothing names any more.
@@ -205,6 +227,7 @@ impl Host {
     fn scan_archive(&self, supervisor: Supervisor) -> Result<()> {
         let (volume, kept) = (self.volume.clone(), self.kept.clone());
         let (start, cleaner, ending) = (self.start.clone(), self.cleaner.clone(), self.ending.clone());
+        let transcoder = self.transcoder.clone();
         let devices: HashMap<_, _> = self.devices.iter().map(|device| (device.id.clone(), device.clone())).collect();
         let scan = move || {
             let began = start.clock.mono();
@@ -222,6 +245,8 @@ impl Host {
                     }
                 }
             }
+            // What a power cut left half swapped, before anything of it is listed.
+            transcoder.heal(&wanted.iter().map(|(index, _)| index.clone()).collect::<Vec<_>>());
             fill(&volume, &wanted);
             let known = kept.load_full();
             kept.store(Arc::new(known.iter().cloned().chain(orphans).collect()));
@@ -233,6 +258,10 @@ impl Host {
                 ChildSpec::new("cleaner", &Slot::new(), move |_| CleanerActor::new(cleaner.clone(), clock.clone()));
             if let Err(error) = supervisor.add(spec) {
                 warn!(start.log, "cleaner cannot start"; "error" => %error);
+            }
+            let spec = ChildSpec::new("transcoder", &Slot::new(), move |_| TranscoderActor::new(transcoder.clone()));
+            if let Err(error) = supervisor.add(spec) {
+                warn!(start.log, "transcoder cannot start"; "error" => %error);
             }
             let began = start.clock.mono();
             let indexes: Vec<_> = wanted.into_iter().map(|(index, _)| index).collect();
@@ -265,6 +294,7 @@ impl Host {
             ffmpeg: Arc::new(move || version.get_or_init(|| facts::ffmpeg_version(&ffmpeg)).clone()),
             load: self.load.clone(),
             cleaner: self.cleaner_status(),
+            transcoder: self.transcoder.clone(),
             registry: self.registry.clone(),
             webhooks: self.webhooks(),
             readers,

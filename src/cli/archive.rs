@@ -23,7 +23,7 @@ pub struct Which {
     #[command(flatten)]
     pub common: Common,
     /// One device; all when none is named
-    device: Option<DeviceId>,
+    pub device: Option<DeviceId>,
 }
 
 /// A day of 64 devices is read in hours, from a card.

@@ -25,6 +25,8 @@ mod doctor;
 mod fetch;
 mod hot;
 mod output;
+mod pins;
+mod transcode;
 
 const UNHEALTHY: u8 = 1;
 const BAD_CONFIGURATION: u8 = 78;
@@ -58,6 +60,11 @@ enum Command {
         #[command(subcommand)]
         action: ArchiveAction,
     },
+    /// Old footage encoded anew
+    Transcode {
+        #[command(subcommand)]
+        action: transcode::Action,
+    },
     /// Save a span of a device as one MP4
     Clip(clip::Wish),
 }
@@ -85,6 +92,12 @@ enum ArchiveAction {
     Verify(archive::Which),
     /// Recover and seal what a crash left open, set aside what cannot be read
     Repair(archive::Which),
+    /// Keep a range, whatever is deleted around it
+    Pin(pins::Wish),
+    /// Take a pin back by its number
+    Unpin(pins::Number),
+    /// List the pins
+    Pins(archive::Which),
 }
 
 /// How a daemon runs until it is told to stop; an error is one of starting.
@@ -109,6 +122,7 @@ impl Command {
             Self::Hot { action: HotAction::Status(common) } => common,
             Self::Hot { action: HotAction::Setup(setup) } => &setup.common,
             Self::Archive { action } => action.common(),
+            Self::Transcode { action } => action.common(),
             Self::Clip(wish) => &wish.common,
         };
         let path = config_path(config.config.as_deref());
@@ -128,6 +142,10 @@ impl Command {
             Self::Archive { action: ArchiveAction::List(which) } => archive::list(&settings, &which),
             Self::Archive { action: ArchiveAction::Verify(which) } => archive::verify(&settings, &which),
             Self::Archive { action: ArchiveAction::Repair(which) } => archive::repair(&settings, &which),
+            Self::Archive { action: ArchiveAction::Pin(wish) } => pins::pin(&settings, &wish),
+            Self::Archive { action: ArchiveAction::Unpin(number) } => pins::unpin(&settings, &number),
+            Self::Archive { action: ArchiveAction::Pins(which) } => pins::list(&settings, &which),
+            Self::Transcode { action } => transcode::run(&settings, &action),
             Self::Clip(wish) => clip::run(settings, wish),
         }
     }
@@ -136,7 +154,9 @@ impl Command {
 impl ArchiveAction {
     fn common(&self) -> &Common {
         match self {
-            Self::List(which) | Self::Verify(which) | Self::Repair(which) => &which.common,
+            Self::List(which) | Self::Verify(which) | Self::Repair(which) | Self::Pins(which) => &which.common,
+            Self::Pin(wish) => &wish.common,
+            Self::Unpin(number) => &number.common,
         }
     }
 }
@@ -185,6 +205,18 @@ mod tests {
             "archive list",
             "archive verify lobby",
             "archive repair --config x.toml lobby",
+            "archive pin lobby --start 1700000000 --end 2023-11-14T22:13:30Z --why theft",
+            "archive pin lobby --start 1700000000 --end 1700000001 --until 2030-01-01T00:00:00Z --original --why x",
+            "archive unpin 7",
+            "archive pins",
+            "archive pins lobby",
+            "transcode enable",
+            "transcode disable --config x.toml",
+            "transcode stats",
+            "transcode rollback cam/segments/3/chunk_10min_2.mp4",
+            "transcode file /archive/cam/library/2026-11-20/03/chunk_10min_5.mp4",
+            "transcode all",
+            "transcode all --force",
             "clip lobby --start 1700000000 --end 2023-11-14T22:13:30Z -o x.mp4",
             "clip lobby --start 1700000000.5 --end 1700000001 --output x.mp4 --preset pi_optimized --gap skip",
         ] {
@@ -196,6 +228,12 @@ mod tests {
             "fly",
             "serve --confg x",
             "archive list ../x",
+            "transcode",
+            "transcode file",
+            "transcode all x.mp4",
+            "archive pin lobby --start 1700000000 --end 1700000001",
+            "archive pin lobby --start yesterday --end 1700000001 --why x",
+            "archive unpin seven",
             "clip lobby --start 1700000000 --end 1700000001",
             "clip lobby --start yesterday --end 1700000001 -o x.mp4",
             "clip ../x --start 1700000000 --end 1700000001 -o x.mp4",

@@ -61,7 +61,9 @@ pub fn open(volume: &Volume, index: &DeviceIndex, key: ChunkKey) -> Result<Optio
     let pack = pack::read(&file, len).map_err(reading)?;
     let is_its_own = |pack: &pack::Pack| {
         let head = &pack.head;
-        head.device == *index.device() && ChunkKey { start_ms: head.start.as_ms(), generation: head.generation } == key
+        // A chunk that was encoded anew keeps the stills of the one it was made of.
+        let is_of_it = head.start.as_ms() == key.start_ms && head.generation <= key.generation;
+        head.device == *index.device() && is_of_it
     };
     Ok(pack.filter(is_its_own).map(|pack| (file, pack)))
 }

@@ -7,6 +7,7 @@ mod actor;
 pub mod incidents;
 pub mod maintenance;
 mod pending;
+pub mod pins;
 mod readers;
 mod schema;
 mod sqlite;
@@ -27,11 +28,11 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::json;
-use slog::Logger;
+use slog::{Logger, info};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -40,7 +41,7 @@ use crate::{
     events::{Events, Topic},
     ids::DeviceId,
     incident::{Book, Incident, told},
-    storage::{Retention, Volume},
+    storage::{Pin, Pins, Retention, Volume},
     telemetry::Metrics,
 };
 
@@ -112,6 +113,8 @@ struct Shared {
     inbox: Inbox,
     status: ArcSwap<RegistryStatus>,
     maintenance: ArcSwap<Maintenance>,
+    /// None until the database was read.
+    pins: ArcSwapOption<Pins>,
     began: Mono,
     /// Counts files that took the place of a damaged one.
     replaced: AtomicU64,
@@ -135,6 +138,11 @@ impl Shared {
         self.replaced.fetch_add(1, Ordering::AcqRel);
     }
 
+    fn publish(&self, pins: Pins) {
+        self.parts.metrics.pins.set(i64::try_from(pins.list().len()).unwrap_or(i64::MAX));
+        self.pins.store(Some(Arc::new(pins)));
+    }
+
     fn suspect(&self) {
         self.suspect.store(true, Ordering::Release);
         self.inbox.retry();
@@ -156,6 +164,7 @@ impl Registry {
             parts,
             status: ArcSwap::default(),
             maintenance: ArcSwap::default(),
+            pins: ArcSwapOption::empty(),
             replaced: AtomicU64::new(0),
             readers: AtomicUsize::new(0),
             suspect: AtomicBool::new(false),
@@ -197,9 +206,38 @@ impl Registry {
         now.is_known.then_some(now).ok_or_else(unknown)
     }
 
+    /// Ranges that must stay, those included that have ended lately. None until the database was read: then nobody
+    /// knows what must stay. Costs nothing.
+    pub fn pins(&self) -> Option<Arc<Pins>> {
+        self.shared.pins.load_full()
+    }
+
+    /// [`Kind::Conflict`] when there are too many. It is in force, and published, when this answers.
+    pub async fn pin(&self, wish: pins::Wish, by: &'static str) -> Result<Pin> {
+        let now = self.shared.parts.clock.wall();
+        let pin = self.write(move |connection| pins::add(connection, wish, by, now)).await?;
+        info!(self.shared.parts.log, "range pinned"; "pin" => pin.id, "device" => %pin.device, "by" => &pin.by,
+            "from" => %pin.start, "to" => %pin.end, "until" => pin.until.map(Utc90k::rfc3339), "why" => &pin.why);
+        Ok(pin)
+    }
+
+    /// False when there is none of that number.
+    pub async fn unpin(&self, id: i64, by: &'static str) -> Result<bool> {
+        let is_gone = self.write(move |connection| pins::remove(connection, id)).await?;
+        if is_gone {
+            info!(self.shared.parts.log, "range unpinned"; "pin" => id, "by" => by);
+        }
+        Ok(is_gone)
+    }
+
+    /// Until the database was looked through, or cannot be: call it on a thread that may wait.
+    pub fn wait_opened(&self) {
+        self.shared.inbox.wait_opened(OPENING_LIMIT);
+    }
+
     /// Those that were not over when the daemon ended. Waits until the database is open: call it on a thread that may.
     pub fn open_incidents(&self) -> Result<Vec<Incident>> {
-        self.shared.inbox.wait_opened(OPENING_LIMIT);
+        self.wait_opened();
         // More than all devices can have.
         let filter = Filter { open: Some(true), limit: 1024, ..Filter::default() };
         let (sender, answer) = mpsc::sync_channel(1);

@@ -5,10 +5,10 @@ use rusqlite_migration::{M, Migrations};
 
 use crate::error::{Error, Kind, Result};
 
-/// Times are 90 kHz ticks since 1970, as everywhere. Each index holds what filters ask for, so that a filter that finds
-/// little reads narrow entries and not the rows.
-const STEPS: [&str; 2] = [INCIDENTS, TRANSCODING];
+/// Times are 90 kHz ticks since 1970, as everywhere.
+const STEPS: [&str; 3] = [INCIDENTS, super::pins::TABLE, super::transcode::TABLES];
 
+/// Each index holds what filters ask for, so that a filter that finds little reads narrow entries and not the rows.
 const INCIDENTS: &str = "CREATE TABLE incident (
          id TEXT NOT NULL PRIMARY KEY,
          host TEXT NOT NULL,
@@ -40,24 +40,6 @@ const INCIDENTS: &str = "CREATE TABLE incident (
          until_90k INTEGER NOT NULL,
          why TEXT NOT NULL,
          set_by TEXT NOT NULL
-     ) STRICT;";
-
-/// What became of transcoding: numbers by name, and the inputs that failed.
-const TRANSCODING: &str = "CREATE TABLE transcode_state (
-         name TEXT NOT NULL PRIMARY KEY,
-         value INTEGER NOT NULL
-     ) STRICT;
-     CREATE TABLE transcode_failure (
-         device TEXT NOT NULL,
-         start_ms INTEGER NOT NULL,
-         generation INTEGER NOT NULL,
-         bytes INTEGER NOT NULL,
-         reason TEXT NOT NULL,
-         is_final INTEGER NOT NULL,
-         attempts INTEGER NOT NULL,
-         message TEXT NOT NULL,
-         at_90k INTEGER NOT NULL,
-         PRIMARY KEY (device, start_ms, generation)
      ) STRICT;";
 
 /// What a database of this version says of itself.

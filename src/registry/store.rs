@@ -41,6 +41,7 @@ pub fn open(parts: &RegistryParts, mut replaced: impl FnMut()) -> Result<Connect
     };
     if bytes == 0 {
         // Never written to, or cut to nothing.
+        replaced();
         make(parts)?;
     }
     for _ in 0..2 {

@@ -14,6 +14,7 @@ use crate::{
 
 mod damage;
 mod filters;
+mod pins;
 
 /// 2023-11-14T22:13:20Z
 pub(super) const NOW: Utc90k = Utc90k::from_seconds(1_700_000_000);
@@ -281,7 +282,7 @@ fn too_many_questions_are_refused_and_slow_ones_ended() {
     let mut answers = Vec::new();
     let mut ask = |work: Box<dyn FnOnce() -> bool + Send>| {
         let (sender, answer) = oneshot::channel();
-        let asked = rig.registry.shared.inbox.ask(move |_| Ok(work()), sender);
+        let asked = rig.registry.shared.inbox.ask(move |_| Ok(work()), move |outcome| drop(sender.send(outcome)));
         answers.push(answer);
         asked.is_err_and(|error| error.kind == Kind::Unavailable)
     };

@@ -11,6 +11,24 @@ use serde::Serialize;
 use super::sqlite::{self, failed};
 use crate::{clock::Utc90k, error::Result, ids::DeviceId, storage::layout::ChunkKey};
 
+/// Numbers by name, and the inputs that failed.
+pub const TABLES: &str = "CREATE TABLE transcode_state (
+         name TEXT NOT NULL PRIMARY KEY,
+         value INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE transcode_failure (
+         device TEXT NOT NULL,
+         start_ms INTEGER NOT NULL,
+         generation INTEGER NOT NULL,
+         bytes INTEGER NOT NULL,
+         reason TEXT NOT NULL,
+         is_final INTEGER NOT NULL,
+         attempts INTEGER NOT NULL,
+         message TEXT NOT NULL,
+         at_90k INTEGER NOT NULL,
+         PRIMARY KEY (device, start_ms, generation)
+     ) STRICT;";
+
 const DISABLED: &str = "disabled";
 const FILES: &str = "files_transcoded";
 const ORIGINAL: &str = "total_original";

@@ -16,6 +16,7 @@ use slog::{info, warn};
 use super::{
     RegistryStatus, Shared, State, incidents, maintenance,
     pending::{Waiting, Work},
+    pins,
     sqlite::{self, failed},
     store,
 };
@@ -121,7 +122,15 @@ impl Writer {
                 sqlite::open(&parts.volume.root().join(parts.volume.layout().database()))
                     .map_err(failed("opening the database"))?
             } else {
-                let opened = store::open(parts, || self.shared.replaced())?;
+                let mut is_another = false;
+                let opened = store::open(parts, || {
+                    is_another = true;
+                    self.shared.replaced();
+                })?;
+                if let Some(known) = self.shared.pins.load_full().filter(|_| is_another) {
+                    pins::put_back(&opened, &known)?;
+                }
+                self.shared.publish(pins::load(&opened)?);
                 self.shared.maintenance.store(Arc::new(maintenance::load(&opened)?));
                 self.open = incidents::open_by_kind(&opened)?;
                 self.checked = true;
@@ -169,6 +178,7 @@ impl Writer {
         let open = incidents::open_by_kind(connection)?;
         if !edits.is_empty() {
             shared.maintenance.store(Arc::new(maintenance::load(connection)?));
+            shared.publish(pins::load(connection)?);
         }
         self.open = open;
         self.transactions += 1;
@@ -182,6 +192,11 @@ impl Writer {
         let now = shared.parts.retention.now().for_ages();
         let most = shared.inbox.room_for_expired().min(LET_GO);
         let connection = self.connection()?;
+        let ended = pins::let_go(connection, now)?;
+        if ended > 0 {
+            shared.publish(pins::load(connection)?);
+            info!(shared.parts.log, "pins forgotten that ended a week ago"; "count" => ended);
+        }
         let gone = sqlite::savepoint(connection, |connection| incidents::let_go(connection, now, most))?;
         if gone.is_empty() {
             // The database itself is well: nothing waits for the copy, and it is tried again in an hour.

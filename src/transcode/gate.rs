@@ -234,8 +234,7 @@ impl Room {
 mod tests {
     use super::*;
 
-    const LIMITS: MachineLimits =
-        MachineLimits { cpu_percent: 15.0, io_wait_percent: 5.0, io_pressure_percent: 20.0 };
+    const LIMITS: MachineLimits = MachineLimits { cpu_percent: 15.0, io_wait_percent: 5.0, io_pressure_percent: 20.0 };
 
     fn calm() -> Machine {
         Machine { is_scheduled: true, ..Machine::default() }
@@ -278,9 +277,8 @@ mod tests {
     #[test]
     fn the_reason_told_is_the_one_that_holds_now() {
         let mut throttle = Throttle::default();
-        let mut at = |second: u64, machine: Machine| {
-            throttle.apply(&machine, &LIMITS, Mono::ZERO + Duration::from_secs(second))
-        };
+        let mut at =
+            |second: u64, machine: Machine| throttle.apply(&machine, &LIMITS, Mono::ZERO + Duration::from_secs(second));
         assert_eq!(at(0, Machine { foreign_cpu_percent: 50.0, ..calm() }), Gate::Cpu);
         assert_eq!(at(1, Machine { io_wait_percent: 50.0, ..calm() }), Gate::IoWait);
         assert_eq!(at(2, Machine { foreign_cpu_percent: 13.0, ..calm() }), Gate::IoWait);
@@ -315,7 +313,8 @@ mod tests {
 
     #[test]
     fn a_file_needs_room_and_a_budget() {
-        let room = Room { free_bytes: 100, min_free_bytes: 50, recorder_bytes: 20, source_bytes: 30, ..Room::default() };
+        let room =
+            Room { free_bytes: 100, min_free_bytes: 50, recorder_bytes: 20, source_bytes: 30, ..Room::default() };
         let check = |room: Room, expected: Gate| assert_eq!(room.gate(), expected, "{room:?}");
         check(room, Gate::Open);
         check(Room { free_bytes: 49, ..room }, Gate::Space);

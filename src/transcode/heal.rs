@@ -99,7 +99,9 @@ pub fn plan(found: &Found, keeps: bool) -> Vec<Act> {
     }
     match found.successor {
         Thing::None => {}
-        Thing::Chunk(key) if !of_another(found.successor) && key.generation < chunk.generation && original == Thing::None => {
+        Thing::Chunk(key)
+            if !of_another(found.successor) && key.generation < chunk.generation && original == Thing::None =>
+        {
             // The marker first: an original beside none would be taken for one without end.
             acts.extend((marker.flatten() != Some(chunk)).then_some(Act::Remark));
             acts.push(Act::KeepSuccessor);

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Utc90k,
     error::{Error, Kind, Result},
-    storage::{ChunkEntry, ColdDir, layout::{ChunkKey, Companion}},
+    storage::{
+        ChunkEntry, ColdDir,
+        layout::{ChunkKey, Companion},
+    },
 };
 
 /// A marker is a few hundred bytes; more is none of ours.

@@ -1,11 +1,38 @@
 //! Turns old H.264 chunks into HEVC when the machine is idle: one at a time, verified before anything is swapped.
 
+mod candidates;
+mod control;
+pub mod gate;
+pub mod heal;
+mod ledger;
+pub mod marker;
+mod power;
+mod requests;
+mod runner;
+mod schedule;
+mod status;
+mod steering;
+pub mod swap;
+mod telling;
+mod transcoder_actor;
+mod upkeep;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     ids::DeviceId,
     storage::{ChunkEntry, Volume},
 };
+
+pub use requests::{Accepted, RolledBack};
+pub use runner::{Runner, RunnerParts};
+pub use schedule::Schedule;
+pub use status::{State, Stats, TranscoderStatus};
+pub use transcoder_actor::TranscoderActor;
 
 /// One chunk to encode anew.
 #[derive(Clone, Debug)]

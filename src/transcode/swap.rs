@@ -76,6 +76,12 @@ impl Swap<'_> {
         done
     }
 
+    /// Takes a successor away again that may not come in its place.
+    pub fn give_up(&self, source: &ChunkEntry, why: &str) -> Result<()> {
+        self.files(source).delete(Companion::Successor)?;
+        Err(Error::new(Kind::Conflict, why))
+    }
+
     /// Everything that was not kept long enough yet is not touched; whether the original went.
     pub fn expire(&self, original: &ChunkEntry, now: crate::clock::Utc90k) -> Result<bool> {
         let files = self.files_of(original);
@@ -247,10 +253,6 @@ impl Swap<'_> {
 
 /// The file system has no such operation, as FAT and some network disks.
 fn is_unsupported(error: &Error) -> bool {
-    const ERRNOS: [i32; 6] =
-        [libc::EPERM, libc::EOPNOTSUPP, libc::ENOSYS, libc::EINVAL, libc::EMLINK, libc::ENOTTY];
+    const ERRNOS: [i32; 6] = [libc::EPERM, libc::EOPNOTSUPP, libc::ENOSYS, libc::EINVAL, libc::EMLINK, libc::ENOTTY];
     error.os().and_then(std::io::Error::raw_os_error).is_some_and(|errno| ERRNOS.contains(&errno))
 }
-
-#[cfg(test)]
-mod tests;

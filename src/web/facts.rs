@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     DeviceStatus, WebDevice, WebState,
-    checks::{ActorFacts, ArchiveFacts, DeviceFacts, HostFacts, HotSide, Verdict},
+    checks::{ActorFacts, ArchiveFacts, DeviceFacts, HostFacts, HotSide, TranscoderFacts, Verdict},
 };
 use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
@@ -39,6 +39,7 @@ pub fn gather(state: &WebState) -> HostFacts {
         },
         ffmpeg: (state.ffmpeg)(),
         database: state.registry.verdict(),
+        transcoder: Some(TranscoderFacts { work: state.transcoder.verdict(), files: state.transcoder.file_verdict() }),
         actors: nodes
             .iter()
             .map(|node| ActorFacts { name: node.name.clone(), failed: node.state == NodeState::Failed })

@@ -28,6 +28,7 @@ use crate::{
     storage::{DeviceIndex, HotDevice, Volume},
     supervisor::{Load, StateBoard},
     telemetry::{DeviceMetrics, Metrics, RequestLabel},
+    transcode::Runner,
 };
 
 pub mod archive;
@@ -54,6 +55,7 @@ mod manual;
 mod metadata;
 mod mosaics;
 mod openapi;
+pub mod pins;
 mod playlists;
 mod quiet;
 mod range;
@@ -72,6 +74,7 @@ pub mod tail;
 mod thumbnails;
 mod time;
 mod timeline;
+mod transcode;
 mod ui;
 
 #[cfg(test)]
@@ -85,7 +88,7 @@ use route::routes;
 use routes::ROUTES;
 pub use server::{bind, serve};
 pub use stills::Stills;
-pub use time::moment;
+pub use time::{any_moment, moment};
 
 /// What handlers read: snapshots and handles, nothing that could make them wait.
 pub struct WebState {
@@ -103,6 +106,7 @@ pub struct WebState {
     pub load: Arc<ArcSwap<Load>>,
     /// Called on an HTTP worker: a snapshot only.
     pub cleaner: Arc<dyn Fn() -> Arc<CleanerStatus> + Send + Sync>,
+    pub transcoder: Arc<Runner>,
     pub registry: Arc<Registry>,
     /// How each webhook does. Called on an HTTP worker: a snapshot only.
     pub webhooks: Arc<dyn Fn() -> Value + Send + Sync>,

@@ -36,6 +36,8 @@ pub enum Reply {
     /// 204 in its stead.
     Nothing,
     Json(&'static Shape),
+    /// 201: what was made.
+    Made(&'static Shape),
     /// Made for each request, or with an ETag of its own.
     Text(&'static str),
     /// Of one of these types; `Range` and conditions as in [`super::slices`].
@@ -75,7 +77,7 @@ impl Doc {
     fn content(&self) -> Value {
         match self.reply {
             Reply::Nothing => json!({}),
-            Reply::Json(shape) => json!({"application/json": {"schema": shape.schema()}}),
+            Reply::Json(shape) | Reply::Made(shape) => json!({"application/json": {"schema": shape.schema()}}),
             Reply::Text(kind) => json!({kind: {}}),
             Reply::Bytes(kinds) => {
                 kinds.iter().map(|kind| ((*kind).to_owned(), json!({}))).collect::<Map<_, _>>().into()
@@ -116,6 +118,7 @@ const PATH_PARTS: &[(&str, Shape, &str)] = &[
     ("clip-jobs/{id}", Shape::Text, "as the clip's reply names it"),
     ("assets/{name}", Shape::Text, "as the page names it"),
     ("incidents/{id}", Shape::Text, "as the list names it"),
+    ("pins/{id}", Shape::Like(r"^[0-9]+$"), "as the list names it"),
     ("evidence/{date}", Shape::Date, "the UTC day on which the incident began"),
     (
         "/{name}.jpg",
@@ -194,7 +197,11 @@ fn operation(method: &str, path: &str, doc: &Doc) -> Value {
     let is_head = method == "head";
     let mut replies: Map<_, _> =
         doc.statuses(path).into_iter().map(|status| (status.to_string(), reply(status, doc, is_head))).collect();
-    let done = if matches!(doc.reply, Reply::Nothing) { 204 } else { 200 };
+    let done = match doc.reply {
+        Reply::Nothing => 204,
+        Reply::Made(_) => 201,
+        _ => 200,
+    };
     replies.insert(done.to_string(), reply(done, doc, is_head));
     let mut operation = json!({
         "operationId": operation_id(method, path),
@@ -226,7 +233,7 @@ fn reply(status: u16, doc: &Doc, is_head: bool) -> Value {
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Other");
     let mut reply = json!({"description": reason});
     let content = match status {
-        200 | 206 => doc.content(),
+        200 | 201 | 206 => doc.content(),
         status if doc.also == Some(status) => doc.content(),
         204 | 304 => return reply,
         307 => {

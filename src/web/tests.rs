@@ -41,9 +41,11 @@ mod latest;
 mod listening;
 mod newest;
 mod pictures;
+mod pins;
 mod playlists;
 mod scarce;
 mod timeline;
+mod transcoding;
 
 /// 2023-11-14T22:13:20Z
 const NOW: Utc90k = Utc90k::from_seconds(1_700_000_000);
@@ -111,7 +113,9 @@ impl Host {
             log: slog::Logger::root(slog::Discard, slog::o!()),
         })
         .unwrap();
-        let encodes = encodes::Encodes::new(spawner.clone(), readers.clone(), settings.clone(), clock.clone(), bus);
+        let encodes =
+            encodes::Encodes::new(spawner.clone(), readers.clone(), settings.clone(), clock.clone(), bus.clone());
+        let transcoder = transcoding::runner(&settings, &volume, &registry, &device.index, &clock, &metrics, bus);
         let state = Data::new(WebState {
             settings,
             clock,
@@ -123,6 +127,7 @@ impl Host {
             ffmpeg: Arc::new(|| Ok("ffmpeg version 5.1".into())),
             load: Arc::default(),
             cleaner: Arc::new(Arc::default),
+            transcoder,
             registry,
             webhooks: Arc::new(|| serde_json::json!([])),
             readers,

@@ -68,6 +68,8 @@ pub async fn timeline(state: State, device: web::Path<String>, query: web::Query
     let first_waiting = device.hot.waiting().first().map(|segment| segment.arrived + -segment.duration_90k);
     let edges = Edges { oldest: snapshot.first().map(|chunk| chunk.start), waiting: first_waiting };
     let (found, is_complete) = of_span(&state, &device, span).await;
+    let pins = state.registry.pins().unwrap_or_default();
+    let is_pinned = |chunk: &ChunkEntry| pins.hold(&device.id, chunk.start, chunk.end, now);
     let missing = derive(&selection, edges, resolution_90k);
     let coverage = missing.coverage.into_iter();
     // Also those that a younger one hides.
@@ -98,7 +100,7 @@ pub async fn timeline(state: State, device: web::Path<String>, query: web::Query
             body.push(b',');
             tokio::task::yield_now().await;
         }
-        let some = json(&some.iter().map(|chunk| Chunk::of(&device, chunk)).collect::<Vec<_>>())?;
+        let some = json(&some.iter().map(|chunk| Chunk::of(&device, chunk, is_pinned(chunk))).collect::<Vec<_>>())?;
         body.extend_from_slice(some.get(1..some.len() - 1).unwrap_or_default());
     }
     body.extend_from_slice(b"]}");
@@ -155,7 +157,7 @@ struct Chunk<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    fn of(device: &WebDevice, chunk: &'a ChunkEntry) -> Self {
+    fn of(device: &WebDevice, chunk: &'a ChunkEntry, pinned: bool) -> Self {
         Self {
             name: chunk.key.file_name(),
             url: address(&device.id, chunk.key),
@@ -166,7 +168,7 @@ impl<'a> Chunk<'a> {
             generation: chunk.key.generation,
             gaps: chunk.gaps,
             sealed: chunk.sealed,
-            pinned: false,
+            pinned,
         }
     }
 }
