@@ -17,7 +17,7 @@ use crate::{
     registry::Registry,
     storage::{Retention, Volume},
     supervisor::{Load, LoadWatch},
-    transcode::{Encode, Runner, RunnerParts},
+    transcode::{Codec, Encode, Options, Runner, RunnerParts, Transcoder},
 };
 
 /// A camera that has been away for longer is away for good, and not because its FFmpeg was starved.
@@ -64,18 +64,23 @@ pub(super) fn runner(start: &Start, shared: Shared<'_>) -> Result<Arc<Runner>> {
     })
 }
 
-fn encoder(_: &Start, _: Spawner) -> Arc<dyn Encode> {
-    struct Missing;
-    impl Encode for Missing {
-        fn run(
-            &self,
-            _: &crate::transcode::Job,
-            _: &dyn crate::transcode::Steer,
-        ) -> std::result::Result<crate::transcode::Made, crate::transcode::Failure> {
-            Err(crate::transcode::Failure { reason: crate::transcode::Reason::Cancelled, message: "no encoder".into() })
-        }
+fn encoder(start: &Start, spawner: Spawner) -> Arc<dyn Encode> {
+    let options = options(&start.settings.transcode, &start.settings.ffmpeg);
+    Arc::new(Transcoder::new(spawner, start.clock.clone(), options, &start.log))
+}
+
+/// What the settings mean to the encoding itself. Validation has made sure of the words.
+fn options(settings: &config::Transcode, ffmpeg: &config::Ffmpeg) -> Options {
+    let defaults = Options::default();
+    Options {
+        ffmpeg: settings.ffmpeg_path.clone().unwrap_or_else(|| ffmpeg.path.clone()),
+        codec: Codec::parse(&settings.codec).unwrap_or_default(),
+        preset: crate::capture::command::Effort::parse(&settings.preset).unwrap_or(defaults.preset),
+        quality: u8::try_from(settings.quality).unwrap_or(defaults.quality),
+        min_savings_percent: settings.min_savings_percent,
+        verify_quality: settings.verify_quality,
+        ..defaults
     }
-    Arc::new(Missing)
 }
 
 fn commit_limit(archive: &config::Archive) -> Duration {

@@ -41,7 +41,7 @@ const CONVERTED_BYTES_MAX: u64 = 16 << 20;
 const QUIT_LIMIT: Duration = Duration::from_millis(2000);
 const INTERRUPT_LIMIT: Duration = Duration::from_millis(700);
 /// Pipes may outlive the child when something inherited them.
-const DRAIN_LIMIT: Duration = Duration::from_millis(300);
+pub(super) const DRAIN_LIMIT: Duration = Duration::from_millis(300);
 
 /// What a bounded look returned.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub(super) enum Priority {
     Usual,
     /// nice 19.
     Lowest,
+    /// nice 19, the scheduler's idle class, the disk's idle class, first to go when memory is short.
+    Idle,
 }
 
 pub(super) enum Job {
@@ -141,6 +143,14 @@ impl Spawner {
             Look::NotStarted(why) => Err(Error::new(Kind::Unavailable, format!("ffmpeg cannot be started: {why}"))),
             Look::TooLong(_) => Err(Error::new(Kind::Unavailable, "ffmpeg took too long")),
         }
+    }
+
+    /// Whether `command` ends well on `input` within `limit`. Blocks: not for an actor.
+    pub fn works(&self, command: FfmpegCommand, input: Bytes, limit: Duration) -> bool {
+        let (reply, answer) = oneshot::channel();
+        let feed = Feed { input, output_bytes_max: LOOK_BYTES_MAX };
+        let is_asked = self.submit(Job::Look { command, feed, limit, reply }).is_ok();
+        is_asked && matches!(answer.blocking_recv(), Ok(Look::Done { code: Some(0), .. }))
     }
 
     async fn feed(&self, command: FfmpegCommand, feed: Feed, limit: Duration) -> Look {
@@ -306,7 +316,7 @@ async fn look(command: &FfmpegCommand, feed: Feed, limit: Duration, group: WorkG
 pub(super) fn spawn(
     command: &FfmpegCommand,
     stdin: Stdio,
-    sound: Option<OwnedFd>,
+    third: Option<OwnedFd>,
     group: WorkGroup,
     priority: Priority,
 ) -> std::io::Result<Child> {
@@ -318,8 +328,8 @@ pub(super) fn spawn(
     spawn.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own: a terminal's Ctrl-C stops the daemon, which then stops FFmpeg in order.
     spawn.process_group(0).kill_on_drop(true);
-    // SAFETY: prctl, getppid, setpriority, what `hand_over` calls, the one write(2) of `enter` and making an error from
-    // an errno are async-signal-safe and allocate nothing.
+    // SAFETY: prctl, getppid, setpriority, what `hand_over` and `rest` call, the one write(2) of `enter` and making an
+    // error from an errno are async-signal-safe and allocate nothing.
     unsafe {
         spawn.pre_exec(move || {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
@@ -330,16 +340,38 @@ pub(super) fn spawn(
                 return Err(std::io::Error::from_raw_os_error(libc::ECHILD));
             }
             // A kernel that refuses lets it run all the same.
-            if priority == Priority::Lowest {
+            if priority != Priority::Usual {
                 libc::setpriority(libc::PRIO_PROCESS, 0, 19);
             }
-            if let Some(end) = &sound {
+            if priority == Priority::Idle {
+                rest();
+            }
+            if let Some(end) = &third {
                 pcm::hand_over(end)?;
             }
             group.enter()
         });
     }
     spawn.spawn()
+}
+
+/// Takes what is left over and nothing else. In the child, between fork and exec: allocates nothing, makes
+/// async-signal-safe calls only. A kernel that refuses one of them lets it run all the same.
+fn rest() {
+    /// `IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)` and `IOPRIO_WHO_PROCESS` of linux/ioprio.h.
+    const DISK_IDLE: libc::c_int = 3 << 13;
+    const WHO_PROCESS: libc::c_int = 1;
+    let idle = libc::sched_param { sched_priority: 0 };
+    // SAFETY: plain system calls on this process; the pointers are to live values, the path ends in NUL.
+    unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_IDLE, &idle);
+        libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, DISK_IDLE);
+        let score = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        if score >= 0 {
+            libc::write(score, c"1000".as_ptr().cast(), 4);
+            libc::close(score);
+        }
+    }
 }
 
 /// To the whole group. Only this thread reaps, so a pid that the child still has cannot be another's.
@@ -350,7 +382,7 @@ pub(super) fn signal(child: &Child, signal: Signal) {
     }
 }
 
-fn exit_of(status: std::io::Result<std::process::ExitStatus>) -> ChildExit {
+pub(super) fn exit_of(status: std::io::Result<std::process::ExitStatus>) -> ChildExit {
     use std::os::unix::process::ExitStatusExt;
     match status {
         Ok(status) => ChildExit { code: status.code(), signal: status.signal(), ..ChildExit::default() },

@@ -30,6 +30,8 @@ pub struct Sps {
     /// Cropped, in pixels.
     pub width: u16,
     pub height: u16,
+    /// `frame_mbs_only_flag`: no picture consists of fields.
+    pub whole_frames: bool,
     /// VUI `(time_scale, 2 × num_units_in_tick)`: frames per second as a fraction; None when absent or zero.
     pub frame_rate: Option<(u32, u64)>,
 }
@@ -55,6 +57,7 @@ impl Sps {
             bit_depth_chroma: 8,
             width: 0,
             height: 0,
+            whole_frames: true,
             frame_rate: None,
         };
         if has_chroma_info(profile_idc) {
@@ -95,6 +98,7 @@ impl Sps {
             bits.flag()?; // mb_adaptive_frame_field_flag
         }
         bits.flag()?; // direct_8x8_inference_flag
+        self.whole_frames = frame_mbs_only;
         let field_factor = if frame_mbs_only { 1 } else { 2 };
         let (mut width, mut height) = (width_mbs.checked_mul(16)?, height_units.checked_mul(16 * field_factor)?);
         if bits.flag()? {

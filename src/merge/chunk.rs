@@ -3,7 +3,11 @@
 //! Order is always: write → fdatasync the file → fsync its folder → publish. After a failed write or sync the writer is
 //! poisoned: the file stays as it is, its earlier commits readable, and recovery seals it; the caller opens a new part.
 
-use std::{fs::File, path::PathBuf, sync::Arc};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub use crate::media::mp4::{ChunkMeta, Fragment, MarkInfo, OutSample, SealedMeta, TrackRun};
 use crate::{
@@ -152,11 +156,16 @@ impl ChunkWriter {
     ///
     /// `Conflict` when the chunk is there already, `Invalid` when its tracks make no MP4.
     pub fn create(volume: Arc<Volume>, spec: ChunkSpec) -> Result<Self> {
+        let path = volume.layout().open_chunk(&spec.device, spec.key());
+        volume.mkdir_all(&volume.layout().temp(&spec.device))?;
+        Self::create_at(volume, spec, path)
+    }
+
+    /// The same at `path`, in a folder that is there: for what recovery must not find.
+    pub fn create_at(volume: Arc<Volume>, spec: ChunkSpec, path: PathBuf) -> Result<Self> {
         let tracks = Tracks { video: spec.video.clone(), audio: spec.audio.clone() };
         let head = Head::new(&spec.device, spec.start, spec.generation, tracks, spec.fps)?;
-        let path = volume.layout().open_chunk(&spec.device, spec.key());
         let mounts = volume.mounts();
-        volume.mkdir_all(&volume.layout().temp(&spec.device))?;
         let file = volume.create_new(&path)?;
         if let Err(error) = volume.write_at(&file, &path, &head.image, 0) {
             // Without its head it is nothing; best effort, recovery removes it too.
@@ -405,7 +414,7 @@ impl ChunkWriter {
     fn sync(&mut self) -> Result<()> {
         self.volume.sync_data(&self.file, &self.path)?;
         if !self.folder_is_synced {
-            self.volume.fsync_dir(&self.volume.layout().temp(&self.spec.device))?;
+            self.volume.fsync_dir(self.path.parent().unwrap_or(Path::new("")))?;
             self.folder_is_synced = true;
         }
         Ok(())

@@ -1,21 +1,29 @@
 //! Turns old H.264 chunks into HEVC when the machine is idle: one at a time, verified before anything is swapped.
 
 mod candidates;
+mod child;
 mod control;
+pub mod encoder;
 pub mod gate;
 pub mod heal;
+mod job;
+mod lay;
 mod ledger;
 pub mod marker;
+pub mod options;
+mod pieces;
 mod power;
 mod requests;
 mod runner;
 mod schedule;
+mod source;
 mod status;
 mod steering;
 pub mod swap;
 mod telling;
 mod transcoder_actor;
 mod upkeep;
+mod verify;
 mod work;
 
 #[cfg(test)]
@@ -28,6 +36,9 @@ use crate::{
     storage::{ChunkEntry, Volume},
 };
 
+pub use encoder::{Encoders, Working};
+pub use job::Transcoder;
+pub use options::{Codec, Limits, Options};
 pub use requests::{Accepted, RolledBack};
 pub use runner::{Runner, RunnerParts};
 pub use schedule::Schedule;
@@ -131,4 +142,14 @@ pub trait Steer: Send + Sync {
     fn tell(&self, share: f64, speed: f64);
     /// Whether to give up.
     fn is_cancelled(&self) -> bool;
+}
+
+impl Failure {
+    fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+
+    fn cancelled() -> Self {
+        Self::new(Reason::Cancelled, "stopped")
+    }
 }

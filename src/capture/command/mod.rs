@@ -24,10 +24,14 @@ mod still;
 mod test_source;
 #[cfg(test)]
 mod tests;
+mod transcode;
 
 pub use encode::{Preset, encode_clip};
 pub use probe::{encoder_trial, probe_source, text_trial, version};
 pub use still::{Still, StillInput, still};
+pub use transcode::{
+    Effort, HevcEncoder, QUALITY_MAX, TRANSCODE_PID, Transcode, decode_all, hevc_trial, ssim, transcode,
+};
 
 /// What a program is run with.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -163,6 +163,39 @@ fn clips_are_encoded_by_preset() {
     check_text("clips", &text);
 }
 
+#[test]
+fn old_chunks_become_hevc() {
+    let program = std::path::Path::new("ffmpeg");
+    let job = Transcode {
+        encoder: HevcEncoder::X265,
+        hardware_decode: false,
+        effort: Effort::Medium,
+        quality: 23,
+        threads: 3,
+        fps: 25.0,
+        source_kbps: 2000,
+        kbps_max: Some(1200),
+        keys_us: &[0, 4_000_000, 7_123_456],
+    };
+    let mut text = String::new();
+    for encoder in HevcEncoder::ALL {
+        assert_eq!(HevcEncoder::parse(encoder.name()), Some(encoder));
+        text += &transcode(program, &Transcode { encoder, ..job }).to_string();
+        if encoder.can_decode() {
+            text += &transcode(program, &Transcode { encoder, hardware_decode: true, ..job }).to_string();
+        }
+        text += &hevc_trial(program, encoder, encoder.can_decode()).to_string();
+    }
+    for effort in Effort::ALL {
+        assert_eq!(Effort::parse(effort.name()), Some(effort));
+    }
+    text += &transcode(program, &Transcode { effort: Effort::Veryslow, quality: 0, threads: 0, kbps_max: None, ..job })
+        .to_string();
+    text += &decode_all(program, 3).to_string();
+    text += &ssim(program, 3, 61_500_000).to_string();
+    check_text("transcode", &text);
+}
+
 fn check_text(name: &str, text: &str) {
     let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/command/{name}.txt"));
     if std::env::var_os("CAPSTAN_BLESS").is_some() {
