@@ -2,7 +2,7 @@
 
 mod candidates;
 mod child;
-mod control;
+pub mod control;
 pub mod encoder;
 pub mod gate;
 pub mod heal;
