@@ -29,11 +29,14 @@ mod commands;
 mod host;
 mod indexing;
 mod reload;
+mod transcoding;
 
 use host::Host;
 
 /// From the first signal to `_exit(75)`: what is not committed by then waits in hot for the next start.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// For a job of the transcoder to take away what it wrote.
+const TRANSCODER_LIMIT: Duration = Duration::from_secs(1);
 /// For the log's last lines; stderr may be blocked for ever.
 const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 /// Without a sign of life of the root for so long, systemd's watchdog is no longer fed.
@@ -152,7 +155,14 @@ async fn serve(start: Start) -> Result<()> {
     systemd.stopping();
     drop(control);
     state.feed.end();
-    futures_util::future::join(http.stop(true), supervisor.stop()).await;
+    // It has nothing that a later run would miss; the recorders stop meanwhile, and the disk is theirs.
+    host.transcoder.abandon();
+    let transcoder = host.transcoder.clone();
+    let abandoned = actix_rt::task::spawn_blocking(move || transcoder.wait_ended(TRANSCODER_LIMIT));
+    let (.., abandoned) = futures_util::future::join3(http.stop(true), supervisor.stop(), abandoned).await;
+    if !abandoned.unwrap_or(false) {
+        warn!(start.log, "transcoder has not ended, what it wrote is deleted at the next start");
+    }
     host.notifier.stop(&start.log);
     host.finish(&start.log);
     Ok(())

@@ -3,6 +3,7 @@
 mod device;
 mod labels;
 pub mod logging;
+mod transcode;
 
 use std::sync::atomic::AtomicU64;
 
@@ -13,9 +14,10 @@ use prometheus_client::{
 
 pub use device::{DeviceMetrics, Written};
 pub use labels::{
-    ActorLabel, DeviceLabel, HotFilesLabel, KindLabel, LossLabel, LossReason, ReceiverLabel, RequestLabel, TopicLabel,
-    VolumeLabel, WriteLabel,
+    ActorLabel, DeviceLabel, GateLabel, HotFilesLabel, KindLabel, LossLabel, LossReason, ReasonLabel, ReceiverLabel,
+    RequestLabel, TopicLabel, VolumeLabel, WriteLabel,
 };
+pub use transcode::TranscodeMetrics;
 
 /// Seconds with fractions.
 pub type SecondsCounter = Counter<f64, AtomicU64>;
@@ -71,6 +73,7 @@ pub struct Metrics {
     pub volume_ok: Gauge,
     pub hot_ok: Gauge,
     pub cpu_percent: FloatGauge,
+    pub foreign_cpu_percent: FloatGauge,
     pub io_wait_percent: FloatGauge,
     pub io_pressure_percent: FloatGauge,
     pub evidence_dropped: Family<DeviceLabel, Counter>,
@@ -83,6 +86,7 @@ pub struct Metrics {
     pub events: Family<TopicLabel, Counter>,
     pub http_requests: Family<RequestLabel, Counter>,
     pub http_request_seconds: Histogram,
+    pub transcode: TranscodeMetrics,
     totals: Totals,
 }
 
@@ -158,6 +162,7 @@ impl Metrics {
             volume_ok: Gauge::default(),
             hot_ok: Gauge::default(),
             cpu_percent: FloatGauge::default(),
+            foreign_cpu_percent: FloatGauge::default(),
             io_wait_percent: FloatGauge::default(),
             io_pressure_percent: FloatGauge::default(),
             evidence_dropped: Family::default(),
@@ -170,6 +175,7 @@ impl Metrics {
             events: Family::default(),
             http_requests: Family::default(),
             http_request_seconds: request_seconds,
+            transcode: TranscodeMetrics::default(),
             totals: Totals::default(),
         };
         let database = WriteLabel { device: String::new(), kind: "db" };
@@ -255,6 +261,8 @@ impl Metrics {
         r.register("volume_ok", "1 while the archive volume is the expected one", self.volume_ok.clone());
         r.register("hot_ok", "1 while hot is the tmpfs it must be", self.hot_ok.clone());
         r.register("cpu_percent", "Load of the whole machine", self.cpu_percent.clone());
+        let foreign = self.foreign_cpu_percent.clone();
+        r.register("foreign_cpu_percent", "The same without our own children", foreign);
         r.register("io_wait_percent", "Time in iowait", self.io_wait_percent.clone());
         r.register("io_pressure_percent", "PSI io some avg10", self.io_pressure_percent.clone());
         r.register("evidence_dropped", "Proof of incidents that the disk did not take", self.evidence_dropped.clone());
@@ -269,6 +277,7 @@ impl Metrics {
         );
         r.register("event_listeners", "Who listens to /api/events", self.event_listeners.clone());
         r.register("events", "Events published", self.events.clone());
+        self.transcode.register(r);
         r.register("http_requests", "Requests answered", self.http_requests.clone());
         r.register("http_request_seconds", "Time to first byte", self.http_request_seconds.clone());
     }

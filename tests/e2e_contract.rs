@@ -173,7 +173,13 @@ impl Walk {
             }
             ("PATCH", _) => (json!({"acknowledged": true, "comment": "=x"}), vec![json!({"comment": 5})]),
             ("PUT", _) => (json!({"until": soon, "why": "a new lens"}), vec![json!({"until": "soon"})]),
-            ("DELETE", _) => return (Value::Null, Vec::new()),
+            ("DELETE", _) | ("POST", "/api/transcode/enable" | "/api/transcode/disable") => {
+                return (Value::Null, Vec::new());
+            }
+            ("POST", "/api/transcode/run") => (json!({"all": true}), vec![json!({"file": "../x"}), json!({"all": 1})]),
+            ("POST", "/api/transcode/rollback") => {
+                (json!({"file": "cam/segments/0/chunk_10min_0-9.mp4"}), vec![json!({"all": true})])
+            }
             _ => (
                 json!({"duration_seconds": 2}),
                 vec![json!({"duration_seconds": "x"}), json!({"duration_seconds": 61})],
@@ -250,6 +256,8 @@ impl Walk {
             _ if is_unbuilt => &[404],
             // Its checks judge the machine this runs on.
             "/api/host/health" => &[200, 503],
+            // No original of anything is kept here.
+            "/api/transcode/rollback" => &[404],
             // What is taken away: the end of maintenance is a state of the device.
             path if operation.method == "DELETE" && !path.contains("maintenance") => &[204],
             "/api/host/pins" if operation.method == "POST" => &[201],

@@ -15,6 +15,7 @@ use super::{
     Start,
     building::Shared,
     indexing::{Ending, fill, find_holes},
+    transcoding,
 };
 use crate::{
     archive::{Captures, CapturesParts},
@@ -35,7 +36,8 @@ use crate::{
     playback::{ClipCache, Fronts, PreviewCache, TableCache},
     registry::{Registry, RegistryActor, RegistryParts},
     storage::{DeviceIndex, Retention, Volume, inventory},
-    supervisor::{ChildSpec, Load, LoadActor, Slot, Supervisor},
+    supervisor::{ChildSpec, Load, LoadActor, LoadWatch, Slot, Supervisor},
+    transcode::{Runner, TranscoderActor},
     web::{
         DeviceStatus, Heatmap, HotCache, Stills, WebDevice, WebState, encodes::Encodes, events::Feed, facts,
         reader::Readers, tail::Tail,
@@ -55,9 +57,11 @@ pub(super) struct Host {
     /// Footage in the archive whose camera is no longer configured: kept, listed and expired like all other.
     kept: Arc<ArcSwap<Vec<KeptDevice>>>,
     load: Arc<ArcSwap<Load>>,
+    load_watch: LoadWatch,
     cleaner: Arc<Cleaner>,
     /// Where the library has a volume of its own.
     away: Option<Arc<Away>>,
+    pub transcoder: Arc<Runner>,
     registry: Arc<Registry>,
     watcher: Watcher,
     spawner: Spawner,
@@ -79,10 +83,19 @@ impl Host {
         let load = Arc::new(ArcSwap::from_pointee(Load::default()));
         let kept = Arc::new(ArcSwap::from_pointee(Vec::new()));
         let retention = Retention::load(&volume, start.clock.clone());
+        let events = Events::counted(start.clock.clone(), &start.metrics);
+        let registry = Registry::start(RegistryParts {
+            volume: volume.clone(),
+            retention: retention.clone(),
+            clock: start.clock.clone(),
+            metrics: start.metrics.clone(),
+            events: events.clone(),
+            log: start.log.clone(),
+        })?;
+        let pinned = registry.clone();
         let ledger = Arc::new(Ledger::new(LedgerParts {
             devices: kept.clone(),
-            // Nobody can pin anything yet.
-            pins: Arc::new(|| Some(Arc::default())),
+            pins: Arc::new(move || pinned.pins()),
             retention: retention.clone(),
             limits: settings.as_ref().into(),
             load: load_reading(&load),
@@ -96,15 +109,6 @@ impl Host {
             hot: settings.storage.hot.clone(),
             hot_quotas_bytes: facts::quota_bytes(settings),
             metrics: start.metrics.clone(),
-            log: start.log.clone(),
-        })?;
-        let events = Events::counted(start.clock.clone(), &start.metrics);
-        let registry = Registry::start(RegistryParts {
-            volume: volume.clone(),
-            retention: retention.clone(),
-            clock: start.clock.clone(),
-            metrics: start.metrics.clone(),
-            events: events.clone(),
             log: start.log.clone(),
         })?;
         // Before anything is published.
@@ -138,6 +142,21 @@ impl Host {
             devices.extend(shared.device(place)?);
         }
         kept.store(Arc::new(devices.iter().map(|device| kept_device(device)).collect()));
+        let load_watch = LoadWatch::default();
+        let transcoder = transcoding::runner(
+            start,
+            transcoding::Shared {
+                volume: &volume,
+                retention: retention.clone(),
+                registry: registry.clone(),
+                spawner: spawner.clone(),
+                kept: kept.clone(),
+                devices: devices.clone(),
+                load: load.clone(),
+                watch: load_watch.clone(),
+                events: events.clone(),
+            },
+        )?;
         let watcher = Watcher::start(&start.log, start.metrics.inotify_overflows.clone())?;
         let _captures = copy_captures(start, &volume, retention, &devices)?;
         Ok(Self {
@@ -146,8 +165,10 @@ impl Host {
             devices,
             kept,
             load,
+            load_watch,
             cleaner,
             away,
+            transcoder,
             registry,
             watcher,
             spawner,
@@ -169,8 +190,9 @@ impl Host {
         }
         let watcher = self.watcher.clone();
         supervisor.add(ChildSpec::new("watcher", &Slot::new(), move |_| WatchActor::new(watcher.clone())))?;
-        let (load, metrics) = (self.load.clone(), self.start.metrics.clone());
-        supervisor.add(ChildSpec::new("load", &Slot::new(), move |_| LoadActor::new(load.clone(), metrics.clone())))?;
+        let (load, watch, metrics) = (self.load.clone(), self.load_watch.clone(), self.start.metrics.clone());
+        let load = move |_| LoadActor::new(load.clone(), watch.clone(), metrics.clone());
+        supervisor.add(ChildSpec::new("load", &Slot::new(), load))?;
         let (registry, clock) = (self.registry.clone(), self.start.clock.clone());
         let evidence = self.evidence.clone();
         // What the evidence thread does not take stays on the disk: a few pictures that nothing names any more.
@@ -219,6 +241,7 @@ impl Host {
         let (volume, kept) = (self.volume.clone(), self.kept.clone());
         let (start, cleaner, ending) = (self.start.clone(), self.cleaner.clone(), self.ending.clone());
         let away = self.away.clone();
+        let transcoder = self.transcoder.clone();
         let devices: HashMap<_, _> = self.devices.iter().map(|device| (device.id.clone(), device.clone())).collect();
         let scan = move || {
             let began = start.clock.mono();
@@ -236,6 +259,8 @@ impl Host {
                     }
                 }
             }
+            // What a power cut left half swapped, before anything of it is listed.
+            transcoder.heal(&wanted.iter().map(|(index, _)| index.clone()).collect::<Vec<_>>());
             let unknown = fill(&volume, &wanted);
             cleaner.found_unknown(unknown);
             let known = kept.load_full();
@@ -251,6 +276,10 @@ impl Host {
             }
             if let Some(away) = away {
                 away.begin();
+            }
+            let spec = ChildSpec::new("transcoder", &Slot::new(), move |_| TranscoderActor::new(transcoder.clone()));
+            if let Err(error) = supervisor.add(spec) {
+                warn!(start.log, "transcoder cannot start"; "error" => %error);
             }
             let began = start.clock.mono();
             let indexes: Vec<_> = wanted.into_iter().map(|(index, _)| index).collect();
@@ -283,6 +312,7 @@ impl Host {
             ffmpeg: Arc::new(move || version.get_or_init(|| facts::ffmpeg_version(&ffmpeg)).clone()),
             load: self.load.clone(),
             cleaner: self.cleaner_status(),
+            transcoder: self.transcoder.clone(),
             registry: self.registry.clone(),
             webhooks: self.webhooks(),
             readers,

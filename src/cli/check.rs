@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::say;
+use super::{complain, say};
 use crate::{
     config::{Settings, Source, redact},
     error::{Error, Kind, Result},
@@ -16,6 +16,9 @@ pub fn run(mut settings: Settings) -> Result<ExitCode> {
             Source::Http(http) => http.url = redact(&http.url),
             _ => {}
         }
+    }
+    if let Some(why) = settings.transcode.never(&settings.archive) {
+        complain(&format!("note: {why}"));
     }
     let text = toml::to_string(&settings).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
     say(text);

@@ -48,6 +48,7 @@ fn alone(settings: &Settings, daemon: Verdict) -> Vec<Check> {
         ffmpeg: facts::ffmpeg_version(&settings.ffmpeg.path),
         database: inspect(&ColdLayout::new(&settings.storage.root).database())
             .unwrap_or_else(|| Ok("there is none yet".into())),
+        transcoder: None,
         actors: Vec::new(),
         devices: Vec::new(),
     };

@@ -26,6 +26,7 @@ mod fetch;
 mod hot;
 mod output;
 mod pins;
+mod transcode;
 
 const UNHEALTHY: u8 = 1;
 const BAD_CONFIGURATION: u8 = 78;
@@ -58,6 +59,11 @@ enum Command {
     Archive {
         #[command(subcommand)]
         action: ArchiveAction,
+    },
+    /// Old footage encoded anew
+    Transcode {
+        #[command(subcommand)]
+        action: transcode::Action,
     },
     /// Save a span of a device as one MP4
     Clip(clip::Wish),
@@ -116,6 +122,7 @@ impl Command {
             Self::Hot { action: HotAction::Status(common) } => common,
             Self::Hot { action: HotAction::Setup(setup) } => &setup.common,
             Self::Archive { action } => action.common(),
+            Self::Transcode { action } => action.common(),
             Self::Clip(wish) => &wish.common,
         };
         let path = config_path(config.config.as_deref());
@@ -138,6 +145,7 @@ impl Command {
             Self::Archive { action: ArchiveAction::Pin(wish) } => pins::pin(&settings, &wish),
             Self::Archive { action: ArchiveAction::Unpin(number) } => pins::unpin(&settings, &number),
             Self::Archive { action: ArchiveAction::Pins(which) } => pins::list(&settings, &which),
+            Self::Transcode { action } => transcode::run(&settings, &action),
             Self::Clip(wish) => clip::run(settings, wish),
         }
     }
@@ -202,6 +210,13 @@ mod tests {
             "archive unpin 7",
             "archive pins",
             "archive pins lobby",
+            "transcode enable",
+            "transcode disable --config x.toml",
+            "transcode stats",
+            "transcode rollback cam/segments/3/chunk_10min_2.mp4",
+            "transcode file /archive/cam/library/2026-11-20/03/chunk_10min_5.mp4",
+            "transcode all",
+            "transcode all --force",
             "clip lobby --start 1700000000 --end 2023-11-14T22:13:30Z -o x.mp4",
             "clip lobby --start 1700000000.5 --end 1700000001 --output x.mp4 --preset pi_optimized --gap skip",
             "clip lobby --start 1700000000 --end 1700000001 -o x.mp4 --codec h264",
@@ -214,6 +229,9 @@ mod tests {
             "fly",
             "serve --confg x",
             "archive list ../x",
+            "transcode",
+            "transcode file",
+            "transcode all x.mp4",
             "archive pin lobby --start 1700000000 --end 1700000001",
             "archive pin lobby --start yesterday --end 1700000001 --why x",
             "archive unpin seven",

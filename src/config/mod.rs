@@ -13,6 +13,7 @@ mod detect;
 mod load;
 mod size;
 mod source;
+mod transcode;
 mod validate;
 
 pub use detect::{Analysis, Captures, Detect, DetectOverride, Notify, Webhook};
@@ -21,6 +22,7 @@ pub use size::{Bytes, PictureSize};
 pub use source::{
     FileSource, HttpSource, ReplaySource, RtspSource, RtspTransport, ScreenSource, Source, TestSource, V4l2Source,
 };
+pub use transcode::{RunWindows, Transcode};
 pub use validate::redact;
 
 /// Everything that can be set.
@@ -37,6 +39,7 @@ pub struct Settings {
     pub detect: Detect,
     pub notify: Notify,
     pub cleaner: Cleaner,
+    pub transcode: Transcode,
     pub auth: Auth,
     pub limits: Limits,
     pub camera: Vec<Camera>,

@@ -11,6 +11,7 @@ impl Settings {
         self.server_rules(&mut out);
         self.archive_rules(&mut out);
         self.watching_rules(&mut out);
+        self.transcode.rules(&mut out);
         for (i, id) in self.duplicate_ids() {
             out.add(format!("camera[{i}].id"), id, "is used twice; ids must be unique");
         }
@@ -336,14 +337,20 @@ fn is_printable(text: &str) -> bool {
 }
 
 #[derive(Default)]
-struct Problems(Vec<Problem>);
+pub(super) struct Problems(Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, path: String, value: &dyn std::fmt::Debug, rule: impl Into<String>) {
+    pub(super) fn add(&mut self, path: String, value: &dyn std::fmt::Debug, rule: impl Into<String>) {
         self.0.push(Problem::new(path, Some(value), rule));
     }
 
-    fn check(&mut self, fine: bool, path: impl Into<String>, value: &dyn std::fmt::Debug, rule: impl Into<String>) {
+    pub(super) fn check(
+        &mut self,
+        fine: bool,
+        path: impl Into<String>,
+        value: &dyn std::fmt::Debug,
+        rule: impl Into<String>,
+    ) {
         if !fine {
             self.add(path.into(), value, rule);
         }

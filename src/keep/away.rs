@@ -135,7 +135,12 @@ impl Away {
             return;
         }
         self.told(Ok(()));
-        while !self.ended.load(Ordering::Acquire) && self.round() {}
+        loop {
+            // Each round copies or deletes, or says that there is no more to do.
+            if self.ended.load(Ordering::Acquire) || !self.round() {
+                break;
+            }
+        }
         self.waits_for(None);
         self.publish(|status| status.copying = None);
         if let Ok(space) = self.parts.away.space() {

@@ -12,6 +12,7 @@ mod readers;
 mod schema;
 mod sqlite;
 mod store;
+pub mod transcode;
 mod writer;
 
 #[cfg(test)]
@@ -246,8 +247,7 @@ impl Registry {
             // Whoever asked may have given up.
             move |page| drop(sender.try_send(page)),
         )?;
-        let late = |_| Error::new(Kind::Unavailable, "the database does not answer");
-        answer.recv_timeout(ANSWER_LIMIT).map_err(late)?.map(|page| page.incidents)
+        answer.recv_timeout(ANSWER_LIMIT).map_err(|_| late())?.map(|page| page.incidents)
     }
 
     /// Newest first.
@@ -327,8 +327,29 @@ impl Registry {
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (sender, answer) = oneshot::channel();
-        self.shared.inbox.ask(work, sender)?;
+        // Whoever asked may have gone away.
+        self.shared.inbox.ask(work, move |outcome| drop(sender.send(outcome)))?;
         within_limit(answer).await
+    }
+
+    /// The same for a thread that may wait.
+    pub fn write_now<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (sender, answer) = mpsc::sync_channel(1);
+        self.shared.inbox.ask(work, move |outcome| drop(sender.try_send(outcome)))?;
+        answer.recv_timeout(ANSWER_LIMIT).map_err(|_| late())?
+    }
+
+    /// Of transcoding, when the database is ready. For a thread that may wait.
+    pub fn transcoding(&self) -> Result<transcode::Known> {
+        if self.shared.status.load().state != State::Ready {
+            return Err(Error::new(Kind::Unavailable, "the database is not ready"));
+        }
+        let (sender, answer) = mpsc::sync_channel(1);
+        self.readers.ask(transcode::load, move |found| drop(sender.try_send(found)))?;
+        answer.recv_timeout(ANSWER_LIMIT).map_err(|_| late())?
     }
 
     fn tell(&self, kind: &'static str, incident: &Incident) {
@@ -351,6 +372,10 @@ impl Drop for Registry {
     fn drop(&mut self) {
         self.shared.inbox.end();
     }
+}
+
+fn late() -> Error {
+    Error::new(Kind::Unavailable, "the database does not answer")
 }
 
 async fn within_limit<T>(answer: oneshot::Receiver<Result<T>>) -> Result<T> {

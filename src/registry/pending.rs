@@ -8,7 +8,6 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
 use super::sqlite::savepoint;
 use crate::{
@@ -100,11 +99,11 @@ impl Inbox {
         self.changed(&inner);
     }
 
-    /// [`Kind::Unavailable`] when too many ask.
+    /// `reply` is called on the writing thread. [`Kind::Unavailable`] when too many ask.
     pub fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-        reply: oneshot::Sender<Result<T>>,
+        reply: impl FnOnce(Result<T>) + Send + 'static,
     ) -> Result<()> {
         let mut inner = self.lock();
         if inner.edits.len() >= EDITS_MAX || inner.ended {
@@ -260,13 +259,18 @@ impl Inner {
     }
 }
 
-struct Question<F, T> {
+struct Question<F, T, R> {
     work: Option<F>,
     outcome: Option<Result<T>>,
-    reply: oneshot::Sender<Result<T>>,
+    reply: R,
 }
 
-impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Asked for Question<F, T> {
+impl<T, F, R> Asked for Question<F, T, R>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T> + Send,
+    R: FnOnce(Result<T>) + Send,
+{
     fn run(&mut self, connection: &Connection) {
         self.outcome = self.work.take().map(|work| savepoint(connection, work));
     }
@@ -279,7 +283,6 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Asked for Question<F, 
             (_, Err(error)) => Err(Error::new(error.kind, error.message.clone())),
             (None, Ok(())) => Err(Error::new(Kind::Internal, "the database was not asked")),
         };
-        // Whoever asked may have gone away.
-        drop(self.reply.send(outcome));
+        (self.reply)(outcome);
     }
 }

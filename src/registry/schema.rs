@@ -6,7 +6,7 @@ use rusqlite_migration::{M, Migrations};
 use crate::error::{Error, Kind, Result};
 
 /// Times are 90 kHz ticks since 1970, as everywhere.
-const STEPS: [&str; 2] = [INCIDENTS, super::pins::TABLE];
+const STEPS: [&str; 3] = [INCIDENTS, super::pins::TABLE, super::transcode::TABLES];
 
 /// Each index holds what filters ask for, so that a filter that finds little reads narrow entries and not the rows.
 const INCIDENTS: &str = "CREATE TABLE incident (

@@ -282,7 +282,7 @@ fn too_many_questions_are_refused_and_slow_ones_ended() {
     let mut answers = Vec::new();
     let mut ask = |work: Box<dyn FnOnce() -> bool + Send>| {
         let (sender, answer) = oneshot::channel();
-        let asked = rig.registry.shared.inbox.ask(move |_| Ok(work()), sender);
+        let asked = rig.registry.shared.inbox.ask(move |_| Ok(work()), move |outcome| drop(sender.send(outcome)));
         answers.push(answer);
         asked.is_err_and(|error| error.kind == Kind::Unavailable)
     };

@@ -156,6 +156,12 @@ impl ColdDir {
         done.map_err(conflict_when_taken)
     }
 
+    /// Each takes the other's name, at once.
+    pub fn exchange(&self, one: &Path, other: &Path) -> Result<()> {
+        let flags = RenameFlags::EXCHANGE;
+        self.at("exchanging", Op::Rename, other, |fd| fs::renameat_with(fd, relative(one)?, fd, other, flags))
+    }
+
     /// Hard link, or [`Kind::Conflict`] when `to` is taken.
     pub fn link(&self, from: &Path, to: &Path) -> Result<()> {
         let done = self.at("linking", Op::Link, to, |fd| fs::linkat(fd, relative(from)?, fd, to, AtFlags::empty()));
@@ -228,6 +234,7 @@ impl ColdDir {
                 stat.st_mtime.saturating_mul(TICKS_PER_SECOND) + (stat.st_mtime_nsec as i64) * 9 / 100_000,
             ),
             inode: stat.st_ino,
+            #[allow(clippy::unnecessary_cast, reason = "32 bits on other processors")]
             links: stat.st_nlink as u64,
         })
     }

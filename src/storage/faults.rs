@@ -6,7 +6,7 @@ use std::{
     io,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
@@ -70,6 +70,8 @@ struct Rule {
 pub struct Faults {
     armed: AtomicBool,
     rules: Mutex<Vec<Rule>>,
+    /// Changes that still get through before a power cut; none is planned below zero.
+    until_cut: AtomicI64,
 }
 
 impl Faults {
@@ -79,8 +81,20 @@ impl Faults {
         self.armed.store(true, Ordering::Release);
     }
 
+    /// Power goes after so many more changes of whatever kind: then nothing is written or read until cleared.
+    pub fn cut_power_after(&self, changes: u32) {
+        self.until_cut.store(i64::from(changes) + 1, Ordering::Release);
+        self.armed.store(true, Ordering::Release);
+    }
+
+    /// Whether that has happened.
+    pub fn is_cut(&self) -> bool {
+        self.until_cut.load(Ordering::Acquire) == 1
+    }
+
     pub fn clear(&self) {
         self.armed.store(false, Ordering::Release);
+        self.until_cut.store(0, Ordering::Release);
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
@@ -88,6 +102,9 @@ impl Faults {
     pub fn strike(&self, op: Op) -> io::Result<()> {
         if !self.armed.load(Ordering::Acquire) {
             return Ok(());
+        }
+        if self.passes_cut(op) {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
         }
         match self.next(op) {
             None => Ok(()),
@@ -97,6 +114,12 @@ impl Faults {
                 Ok(())
             }
         }
+    }
+
+    /// Counts down to 1, where it stays.
+    fn passes_cut(&self, op: Op) -> bool {
+        let count = |left: i64| (left > 1 && op != Op::Read).then_some(left - 1);
+        self.until_cut.fetch_update(Ordering::AcqRel, Ordering::Acquire, count) == Err(1)
     }
 
     fn next(&self, op: Op) -> Option<Effect> {
@@ -124,6 +147,18 @@ mod tests {
         let outcomes: Vec<bool> = (0..4).map(|_| faults.strike(Op::Write).is_ok()).collect();
         assert_eq!(outcomes, [true, true, false, true]);
         assert!(faults.strike(Op::Rename).is_ok());
+    }
+
+    #[test]
+    fn after_a_cut_nothing_goes() {
+        let faults = Faults::default();
+        faults.cut_power_after(2);
+        let ops = [Op::Write, Op::Read, Op::Rename, Op::Read, Op::Write, Op::Read, Op::SyncDir];
+        let passed: Vec<bool> = ops.iter().map(|op| faults.strike(*op).is_ok()).collect();
+        assert_eq!(passed, [true, true, true, false, false, false, false]);
+        assert!(faults.is_cut());
+        faults.clear();
+        assert!(faults.strike(Op::Write).is_ok() && !faults.is_cut());
     }
 
     #[test]

@@ -28,12 +28,20 @@ impl Pin {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pins {
     list: Vec<Pin>,
+    /// For each: how far it and those of its device before it reach, so that a look ends early.
+    reach: Vec<Utc90k>,
 }
 
 impl Pins {
     pub fn new(mut list: Vec<Pin>) -> Self {
         list.sort_by(|a, b| (&a.device, a.start, a.id).cmp(&(&b.device, b.start, b.id)));
-        Self { list }
+        let mut reach: Vec<Utc90k> = Vec::with_capacity(list.len());
+        for (at, pin) in list.iter().enumerate() {
+            let before = at.checked_sub(1).and_then(|before| Some((list.get(before)?, *reach.get(before)?)));
+            let before = before.filter(|(before, _)| before.device == pin.device).map(|(_, reach)| reach);
+            reach.push(before.map_or(pin.end, |before| before.max(pin.end)));
+        }
+        Self { list, reach }
     }
 
     /// By device and start.
@@ -53,8 +61,12 @@ impl Pins {
 
     fn over(&self, device: &DeviceId, start: Utc90k, end: Utc90k, now: Utc90k) -> impl Iterator<Item = &Pin> {
         let first = self.list.partition_point(|pin| pin.device < *device);
-        let of_device = self.list.iter().skip(first).take_while(move |pin| pin.device == *device);
-        of_device.filter(move |pin| pin.start < end && pin.end > start && pin.is_in_force(now))
+        let behind = self.list.partition_point(|pin| (&pin.device, pin.start) < (device, end));
+        let begun = self.list.get(first..behind).unwrap_or_default().iter();
+        let reach = self.reach.get(first..behind).unwrap_or_default().iter();
+        // From the last that began before `end`, back to where none reaches `start` any more.
+        let near = begun.zip(reach).rev().take_while(move |(_, reach)| **reach > start).map(|(pin, _)| pin);
+        near.filter(move |pin| pin.end > start && pin.is_in_force(now))
     }
 }
 

@@ -192,6 +192,11 @@ impl Volume {
         let _ = self.away.set(away);
     }
 
+    /// All volumes on which a library may lie: this one, and the library's own.
+    pub fn shelves(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.away.get().map(|away| away.as_ref()))
+    }
+
     /// Paths relative to the root, for every operation of this volume.
     pub fn layout(&self) -> &ColdLayout {
         &self.layout

@@ -1,13 +1,33 @@
 //! Turns old H.264 chunks into HEVC when the machine is idle: one at a time, verified before anything is swapped.
 
+mod candidates;
 mod child;
+pub mod control;
 pub mod encoder;
+pub mod gate;
+pub mod heal;
 mod job;
 mod lay;
+mod ledger;
+pub mod marker;
 pub mod options;
 mod pieces;
+mod power;
+mod requests;
+mod runner;
+mod schedule;
 mod source;
+mod status;
+mod steering;
+pub mod swap;
+mod telling;
+mod transcoder_actor;
+mod upkeep;
 mod verify;
+mod work;
+
+#[cfg(test)]
+mod tests;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -19,6 +39,11 @@ use crate::{
 pub use encoder::{Encoders, Working};
 pub use job::Transcoder;
 pub use options::{Codec, Limits, Options};
+pub use requests::{Accepted, RolledBack};
+pub use runner::{Runner, RunnerParts};
+pub use schedule::Schedule;
+pub use status::{State, Stats, TranscoderStatus};
+pub use transcoder_actor::TranscoderActor;
 
 /// One chunk to encode anew.
 #[derive(Clone, Debug)]

@@ -9,7 +9,8 @@ use crate::{keep::Forecast, storage::HotFacts};
 /// One line of the doctor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// `hot`, `hot_quota`, `archive`, `free_space`, `space`, `cleaner`, `library`, `ffmpeg`, `database`, `actors`, `recorder`, `commits`, `archiver`,
+    /// `hot`, `hot_quota`, `archive`, `free_space`, `space`, `cleaner`, `library`, `ffmpeg`, `database`, `transcoder`,
+    /// `transcoded`, `actors`, `recorder`, `commits`, `archiver`,
     /// `oldest_chunk`, `daemon`.
     pub name: String,
     /// The device it is about; the whole host when absent.
@@ -42,8 +43,18 @@ pub struct HostFacts {
     /// First line of `ffmpeg -version`, or why there is none.
     pub ffmpeg: Verdict,
     pub database: Verdict,
+    /// None when nobody transcodes, as without a daemon.
+    pub transcoder: Option<TranscoderFacts>,
     pub actors: Vec<ActorFacts>,
     pub devices: Vec<DeviceFacts>,
+}
+
+#[derive(Clone, Debug)]
+pub struct TranscoderFacts {
+    /// Whether it gets on.
+    pub work: Verdict,
+    /// Whether what lies beside transcoded chunks is whole, and what was saved.
+    pub files: Verdict,
 }
 
 #[derive(Clone, Debug)]
@@ -130,6 +141,10 @@ pub fn judge(facts: &HostFacts) -> Vec<Check> {
         checks.push(Check::host("space", space(keeping)));
         checks.push(Check::host("cleaner", cleaner(keeping)));
         checks.extend(keeping.library.clone().map(|verdict| Check::host("library", verdict)));
+    }
+    if let Some(transcoder) = &facts.transcoder {
+        checks.push(Check::host("transcoder", transcoder.work.clone()));
+        checks.push(Check::host("transcoded", transcoder.files.clone()));
     }
     for device in facts.devices.iter().filter(|device| device.status != "disabled") {
         let mut add = |name, verdict| checks.push(Check::new(name, Some(&device.id), verdict));
@@ -336,6 +351,7 @@ mod tests {
             },
             ffmpeg: Ok("ffmpeg version 5.1".into()),
             database: Ok("is whole".into()),
+            transcoder: Some(TranscoderFacts { work: Ok("waits: idle".into()), files: Ok("none".into()) }),
             actors: vec![ActorFacts { name: "device/cam/merger".into(), failed: false }],
             devices: vec![well()],
         }
@@ -360,7 +376,7 @@ mod tests {
     #[test]
     fn a_well_host_passes_all() {
         check(|_| {}, &[]);
-        assert_eq!(judge(&host()).len(), 14);
+        assert_eq!(judge(&host()).len(), 16);
     }
 
     #[test]
@@ -373,6 +389,10 @@ mod tests {
         check(|f| f.archive.free_bytes = 1 << 20, &[("free_space", "1.0 MiB free")]);
         check(|f| f.ffmpeg = Err("ffmpeg: not found".into()), &[("ffmpeg", "not found")]);
         check(|f| f.database = Err("disk I/O error".into()), &[("database", "I/O")]);
+        let transcoder = |work: Verdict, files: Verdict| Some(TranscoderFacts { work, files });
+        check(|f| f.transcoder = transcoder(Err("for 31 min".into()), Ok("".into())), &[("transcoder", "31 min")]);
+        check(|f| f.transcoder = transcoder(Ok("".into()), Err("cannot".into())), &[("transcoded", "cannot")]);
+        check(|f| f.transcoder = None, &[]);
         check(|f| f.actors[0].failed = true, &[("actors", "cam/merger")]);
         let keeping = |change: fn(&mut KeepingFacts), expected: &[(&str, &str)]| {
             check(|f| change(f.archive.keeping.as_mut().unwrap()), expected);

@@ -28,6 +28,9 @@ fn answer(state: &State, injector: &Injector, request: &Request) -> Result<Value
     if let Some(answered) = state.answer_of_pins(request) {
         return answered;
     }
+    if let Some(answered) = state.answer_of_transcoder(request) {
+        return answered;
+    }
     match request {
         Request::Health => Ok(json!(judge(&facts::gather(state)))),
         Request::Inject { actor, poison } => injector.inject(actor, *poison).map(|()| json!(null)),

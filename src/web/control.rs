@@ -41,19 +41,48 @@ pub enum Request {
     /// The body of `/api/host/state`.
     State,
     /// `[ArchiveRow]`, all devices when none is named.
-    ArchiveList { device: Option<DeviceId> },
+    ArchiveList {
+        device: Option<DeviceId>,
+    },
     /// `[ArchiveRow]` with what is wrong with each file.
-    ArchiveVerify { device: Option<DeviceId> },
+    ArchiveVerify {
+        device: Option<DeviceId>,
+    },
     /// The same after mending what can be mended; the open chunk is left alone.
-    ArchiveRepair { device: Option<DeviceId> },
+    ArchiveRepair {
+        device: Option<DeviceId>,
+    },
     /// `[ToldPin]`, of all devices when none is named.
-    Pins { device: Option<DeviceId> },
+    Pins {
+        device: Option<DeviceId>,
+    },
     /// The body of a POST to `/api/host/pins`; answers the pin.
-    Pin { wish: Value },
+    Pin {
+        wish: Value,
+    },
     /// Takes one back.
-    Unpin { id: i64 },
+    Unpin {
+        id: i64,
+    },
+    /// The body of `/api/transcode`.
+    TranscodeStats,
+    TranscodeEnable,
+    TranscodeDisable,
+    /// `{success, queued, gate}`; an absolute path, or one relative to the archive's root.
+    TranscodeFile {
+        file: PathBuf,
+    },
+    TranscodeAll {
+        force: bool,
+    },
+    TranscodeRollback {
+        file: PathBuf,
+    },
     /// Breaks an actor on purpose, by its full name; refused unless started with `CAPSTAN_FAULTS=1`.
-    Inject { actor: String, poison: Poison },
+    Inject {
+        actor: String,
+        poison: Poison,
+    },
 }
 
 impl Request {

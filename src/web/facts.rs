@@ -13,7 +13,9 @@ use serde_json::json;
 
 use super::{
     DeviceStatus, WebDevice, WebState,
-    checks::{ActorFacts, ArchiveFacts, DeviceFacts, HostFacts, HotSide, KeepingFacts, Verdict, bytes},
+    checks::{
+        ActorFacts, ArchiveFacts, DeviceFacts, HostFacts, HotSide, KeepingFacts, TranscoderFacts, Verdict, bytes,
+    },
 };
 use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
@@ -43,6 +45,7 @@ pub fn gather(state: &WebState) -> HostFacts {
         },
         ffmpeg: (state.ffmpeg)(),
         database: state.registry.verdict(),
+        transcoder: Some(TranscoderFacts { work: state.transcoder.verdict(), files: state.transcoder.file_verdict() }),
         actors: nodes
             .iter()
             .map(|node| ActorFacts { name: node.name.clone(), failed: node.state == NodeState::Failed })

@@ -93,6 +93,7 @@ pub fn state_body(state: &WebState) -> Value {
     );
     body.insert("load".into(), json!(**state.load.load()));
     body.insert("cleaner".into(), json!(*cleaner));
+    body.insert("transcoder".into(), json!(state.transcoder.status()));
     body.insert("registry".into(), json!(state.registry.status()));
     body.insert("webhooks".into(), (state.webhooks)());
     body.insert("actors".into(), json!(*state.board.snapshot()));

@@ -28,6 +28,7 @@ use crate::{
     storage::{DeviceIndex, HotDevice, Volume},
     supervisor::{Load, StateBoard},
     telemetry::{DeviceMetrics, Metrics, RequestLabel},
+    transcode::Runner,
 };
 
 pub mod archive;
@@ -74,6 +75,7 @@ pub mod tail;
 mod thumbnails;
 mod time;
 mod timeline;
+mod transcode;
 mod ui;
 
 #[cfg(test)]
@@ -105,6 +107,7 @@ pub struct WebState {
     pub load: Arc<ArcSwap<Load>>,
     /// Called on an HTTP worker: a snapshot only.
     pub cleaner: Arc<dyn Fn() -> Arc<CleanerStatus> + Send + Sync>,
+    pub transcoder: Arc<Runner>,
     pub registry: Arc<Registry>,
     /// How each webhook does. Called on an HTTP worker: a snapshot only.
     pub webhooks: Arc<dyn Fn() -> Value + Send + Sync>,

@@ -9,7 +9,7 @@ use super::{
     pins, playlists, restart,
     route::{Also, Entry, Verb, action, entry, read},
     shape::Shape,
-    shapes, stills, strips, thumbnails, timeline, ui,
+    shapes, stills, strips, thumbnails, timeline, transcode, ui,
 };
 /// Stills side by side, of a minute.
 const fn mosaic(path: &'static str, handler: fn() -> Route, about: &'static str) -> Entry {
@@ -37,6 +37,10 @@ const fn param(name: &'static str, shape: Shape, about: &'static str) -> Param {
 const ASKED: &[u16] = &[503];
 /// Of what changes it: refused for other sites, and what a full or broken disk says.
 const CHANGED: &[u16] = &[403, 500, 503, 507];
+/// Of the transcoder's switch: refused when the settings say otherwise.
+const SWITCHED: &[u16] = &[403, 409, 500, 503, 507];
+/// Of what is asked for one file.
+const OF_A_FILE: &[u16] = &[403, 404, 409, 500, 503, 507];
 const YES_OR_NO: Shape = Shape::Word(&["0", "1", "false", "true"]);
 const WHICH_INCIDENTS: &[Param] = &[
     param("device", Shape::Text, "of that device alone, whether or not it is still configured"),
@@ -352,6 +356,39 @@ pub const ROUTES: &[Entry] = &[
                 param("silence", YES_OR_NO, "only silent frames, or only others"),
                 param("limit", Shape::Between(1, 10_000), "frames at most; `next` tells where to go on"),
             ]),
+    ),
+    entry(
+        "/api/transcode",
+        || read().to(transcode::stats),
+        Doc::new("What was transcoded, what is in work, and what holds it", Json(&shapes::TRANSCODING)).others(ASKED),
+    ),
+    action(
+        "/api/transcode/enable",
+        || web::post().to(transcode::enable),
+        Doc::new("Old footage is encoded anew, from now on", Json(&shapes::TRANSCODING)).others(SWITCHED),
+    ),
+    action(
+        "/api/transcode/disable",
+        || web::post().to(transcode::disable),
+        Doc::new("No more after the file in work, over restarts", Json(&shapes::TRANSCODING)).others(SWITCHED),
+    ),
+    action(
+        "/api/transcode/run",
+        || web::post().to(transcode::run),
+        Doc::new(
+            "One file, or all that qualify; `force`: whatever the age and the time",
+            Json(&shapes::TRANSCODE_ACCEPTED),
+        )
+        .takes(&shapes::TRANSCODE_RUN)
+        .also(202)
+        .others(OF_A_FILE),
+    ),
+    action(
+        "/api/transcode/rollback",
+        || web::post().to(transcode::roll_back),
+        Doc::new("Takes the kept original of a file back", Json(&shapes::TRANSCODE_BACK))
+            .takes(&shapes::TRANSCODE_FILE)
+            .others(OF_A_FILE),
     ),
     entry(
         "/host/stream/{device}/segments/output.m3u8",

@@ -46,6 +46,7 @@ mod playlists;
 mod scarce;
 mod swapped;
 mod timeline;
+mod transcoding;
 
 /// 2023-11-14T22:13:20Z
 const NOW: Utc90k = Utc90k::from_seconds(1_700_000_000);
@@ -113,7 +114,9 @@ impl Host {
             log: slog::Logger::root(slog::Discard, slog::o!()),
         })
         .unwrap();
-        let encodes = encodes::Encodes::new(spawner.clone(), readers.clone(), settings.clone(), clock.clone(), bus);
+        let encodes =
+            encodes::Encodes::new(spawner.clone(), readers.clone(), settings.clone(), clock.clone(), bus.clone());
+        let transcoder = transcoding::runner(&settings, &volume, &registry, &device.index, &clock, &metrics, bus);
         let state = Data::new(WebState {
             settings,
             clock,
@@ -125,6 +128,7 @@ impl Host {
             ffmpeg: Arc::new(|| Ok("ffmpeg version 5.1".into())),
             load: Arc::default(),
             cleaner: Arc::new(Arc::default),
+            transcoder,
             registry,
             webhooks: Arc::new(|| serde_json::json!([])),
             readers,

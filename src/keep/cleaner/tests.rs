@@ -372,7 +372,11 @@ fn busy_threads_close_the_gate() {
     let closed = system.block_on(async {
         let clock = Clock::system();
         let metrics = bench.cleaner.parts.metrics.clone();
-        let _reader = actix::Actor::start(crate::supervisor::LoadActor::new(published, metrics));
+        let _reader = actix::Actor::start(crate::supervisor::LoadActor::new(
+            published,
+            crate::supervisor::LoadWatch::default(),
+            metrics,
+        ));
         let began = clock.mono();
         while bench.cleaner.parts.ledger.gate() != Gate::Cpu && clock.mono().since(began) < Duration::from_secs(20) {
             tokio::task::yield_now().await;

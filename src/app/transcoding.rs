@@ -1,0 +1,104 @@
+//! The transcoder's wiring: its settings, who tells it of the recorders, what encodes for it.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use jiff::tz::TimeZone;
+
+use super::Start;
+use crate::{
+    capture::Spawner,
+    clock::{Clock, TICKS_PER_SECOND},
+    config,
+    device::{Device, DeviceState},
+    error::Result,
+    events::Events,
+    keep::KeptDevice,
+    registry::Registry,
+    storage::{Retention, Volume},
+    supervisor::{Load, LoadWatch},
+    transcode::{Codec, Encode, Options, Runner, RunnerParts, Transcoder},
+};
+
+/// A camera that has been away for longer is away for good, and not because its FFmpeg was starved.
+const GONE_90K: i64 = 600 * TICKS_PER_SECOND;
+/// As the health check: a commit may wait for its turn and for a slow card.
+const COMMIT_SLACK: Duration = Duration::from_secs(30);
+
+pub(super) struct Shared<'a> {
+    pub volume: &'a Arc<Volume>,
+    pub retention: Arc<Retention>,
+    pub registry: Arc<Registry>,
+    pub spawner: Spawner,
+    pub kept: Arc<ArcSwap<Vec<KeptDevice>>>,
+    pub devices: Vec<Arc<Device>>,
+    pub load: Arc<ArcSwap<Load>>,
+    pub watch: LoadWatch,
+    pub events: Events,
+}
+
+pub(super) fn runner(start: &Start, shared: Shared<'_>) -> Result<Arc<Runner>> {
+    let settings = start.settings.transcode.clone();
+    let Shared { volume, retention, registry, spawner, kept, devices, load, watch, events } = shared;
+    let pins = registry.clone();
+    let (clock, late) = (start.clock.clone(), commit_limit(&start.settings.archive));
+    Runner::start(RunnerParts {
+        volume: volume.clone(),
+        retention,
+        registry,
+        encode: encoder(start, spawner),
+        devices: Arc::new(move || kept.load().iter().map(|device| device.index.clone()).collect()),
+        pins: Arc::new(move || pins.pins()),
+        recorders: Arc::new(move || devices.iter().find_map(|device| suffers(device, &clock, late))),
+        load,
+        watch,
+        settings,
+        recorder_bytes: start.settings.archive.min_free_bytes.0,
+        zone: TimeZone::system(),
+        sys: PathBuf::from("/sys"),
+        cores: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
+        clock: start.clock.clone(),
+        events,
+        metrics: start.metrics.clone(),
+        log: start.log.clone(),
+    })
+}
+
+fn encoder(start: &Start, spawner: Spawner) -> Arc<dyn Encode> {
+    let options = options(&start.settings.transcode, &start.settings.ffmpeg);
+    Arc::new(Transcoder::new(spawner, start.clock.clone(), options, &start.log))
+}
+
+/// What the settings mean to the encoding itself. Validation has made sure of the words.
+fn options(settings: &config::Transcode, ffmpeg: &config::Ffmpeg) -> Options {
+    let defaults = Options::default();
+    Options {
+        ffmpeg: settings.ffmpeg_path.clone().unwrap_or_else(|| ffmpeg.path.clone()),
+        codec: Codec::parse(&settings.codec).unwrap_or_default(),
+        preset: crate::capture::command::Effort::parse(&settings.preset).unwrap_or(defaults.preset),
+        quality: u8::try_from(settings.quality).unwrap_or(defaults.quality),
+        min_savings_percent: settings.min_savings_percent,
+        verify_quality: settings.verify_quality,
+        ..defaults
+    }
+}
+
+fn commit_limit(archive: &config::Archive) -> Duration {
+    2 * Duration::from_secs(archive.commit_seconds.into()) + COMMIT_SLACK
+}
+
+/// Why the transcoder must not take anything from this device now.
+fn suffers(device: &Device, clock: &Clock, late: Duration) -> Option<String> {
+    let status = device.status.load();
+    let lasts = clock.wall() - status.since;
+    let sick = match status.state {
+        DeviceState::Online | DeviceState::Disabled => false,
+        DeviceState::Degraded => true,
+        DeviceState::Starting | DeviceState::Offline | DeviceState::Failed => lasts < GONE_90K,
+    };
+    if sick {
+        return Some(format!("{} is {}", device.id, status.state.name()));
+    }
+    let waits = device.hot.status().oldest_waiting_age_seconds?;
+    (waits > late.as_secs_f64()).then(|| format!("{} has not committed for {waits:.0} s", device.id))
+}

@@ -1,0 +1,5 @@
+//! The transcoder on real files and a real database, with an encoder that does as it is told.
+
+mod rig;
+mod runner;
+mod swap;

@@ -1,0 +1,160 @@
+//! Old chunks become HEVC by the real FFmpeg beside a recording, by themselves and by command, and back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+
+mod common;
+
+use std::{path::PathBuf, process::Command};
+
+use capstan::storage::layout::Companion;
+use common::{Setup, TestDaemon, Turn, clip, daemon::children_of, daemon::finished, media, skip, until};
+use serde_json::{Value, json};
+
+/// Chunks of ten seconds, as old as they need be, at any time of day, on a machine as busy as one that runs tests.
+fn setup() -> Setup {
+    let source = format!("quality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}", clip());
+    Setup::new()
+        .set("archive.chunk_seconds", 10)
+        .set("archive.commit_seconds", 2)
+        .set("transcode.min_age_days", 0.0)
+        .set("transcode.run_schedule", "always")
+        .set("transcode.max_cpu_percent", 100.0)
+        .set("transcode.max_io_wait", 100.0)
+        .set("transcode.min_free_space_gb", 0.0)
+        .set("transcode.min_savings_percent", 0.0)
+        .set("transcode.preset", "ultrafast")
+        .set("transcode.quality", 30)
+        // What a picture must be like is another test's.
+        .set("transcode.verify_quality", false)
+        .set("transcode.pause_between_seconds", 0)
+        .set("transcode.error_pause_seconds", 1)
+        .set("transcode.idle_seconds", 1)
+        .camera("cam", &source)
+}
+
+fn stats(daemon: &TestDaemon) -> Value {
+    daemon.json("/api/transcode")
+}
+
+/// A chunk with its marker beside it, and the marker.
+fn transcoded(daemon: &TestDaemon) -> Option<(PathBuf, Value)> {
+    daemon.ring("cam").into_iter().find_map(|chunk| {
+        let text = std::fs::read(Companion::Marker.beside(&chunk)).ok()?;
+        Some((chunk, serde_json::from_slice(&text).ok()?))
+    })
+}
+
+#[test]
+fn old_chunks_become_hevc_and_come_back() {
+    let _turn = Turn::wait();
+    let mut daemon = TestDaemon::start(setup());
+    until("a chunk is transcoded", 120, || {
+        daemon.get("/api/transcode").status == 200 && stats(&daemon)["files_transcoded"] != 0
+    });
+    let told = stats(&daemon);
+    assert!(told["space_saved"].as_u64().unwrap() > 0, "{told}");
+    let (chunk, marker) = transcoded(&daemon).expect("it has a marker");
+    let original = Companion::Original.beside(&chunk);
+    assert_eq!(
+        (media::codecs(&chunk), media::codecs(&original)),
+        (vec!["hevc".into(), "aac".into()], vec!["h264".into(), "aac".into()])
+    );
+    media::assert_decodes(&chunk);
+    assert_eq!(media::frame_hashes(&chunk).len(), media::frame_hashes(&original).len());
+    // Both generations answer by their addresses, with their own bytes.
+    let name = marker["chunk"].as_str().unwrap().to_owned();
+    let before = name.replace("-1.mp4", "-0.mp4");
+    let get = |name: &str| daemon.get(&format!("/host/stream/cam/chunks/{name}"));
+    assert_eq!(get(&name).body, std::fs::read(&chunk).unwrap());
+    assert_eq!(get(&before).body, std::fs::read(&original).unwrap());
+    assert_ne!(get(&name).header("etag"), get(&before).header("etag"));
+
+    // Off, over a restart; the command line says so, also without a daemon.
+    let command = |arguments: &[&str]| finished(daemon.setup.command(&[&["transcode"], arguments].concat()));
+    let (code, said) = command(&["disable"]);
+    assert!(code == 0 && said.contains("disabled"), "{said}");
+    until("what ran is finished", 60, || stats(&daemon)["status"]["state"] == "disabled");
+    let files = stats(&daemon)["files_transcoded"].clone();
+    let recorded = std::fs::read(&original).unwrap();
+    let (code, said) = command(&["rollback", chunk.to_str().unwrap()]);
+    assert!(code == 0 && said.contains("as recorded again"), "{said}");
+    assert_eq!(std::fs::read(&chunk).unwrap(), recorded);
+    assert!(!original.exists() && !Companion::Marker.beside(&chunk).exists());
+    assert_eq!(get(&before).body, recorded);
+    assert!([404, 410].contains(&get(&name).status));
+    assert_eq!(command(&["rollback", chunk.to_str().unwrap()]).0, 1);
+    assert_eq!(command(&["file", chunk.to_str().unwrap()]).0, 1, "disabled");
+    daemon.stop();
+    let alone = |arguments: &[&str]| finished(daemon.setup.command(&[&["transcode"], arguments].concat()));
+    let (code, said) = alone(&["stats"]);
+    assert!(code == 0 && said.contains("no daemon answers") && said.contains("disabled"), "{said}");
+    let (code, said) = alone(&["enable"]);
+    assert!(code == 1 && said.contains("start it"), "{said}");
+
+    daemon.start_again();
+    until("the books are read", 30, || daemon.get("/api/transcode").status == 200);
+    let told = stats(&daemon);
+    assert_eq!((&told["status"]["state"], &told["files_rolled_back"]), (&json!("disabled"), &json!(1)));
+    assert_eq!(told["files_transcoded"].as_u64(), files.as_u64().map(|files| files - 1));
+    assert_eq!(finished(daemon.setup.command(&["transcode", "enable"])).0, 0);
+    until("it goes on", 120, || stats(&daemon)["files_transcoded"].as_u64() > files.as_u64());
+    let first = std::fs::read(&chunk).ok();
+    assert!(first.is_none_or(|bytes| bytes == recorded), "what was rolled back stays");
+    assert_eq!(daemon.lost_seconds("cam"), 0.0);
+}
+
+#[test]
+fn the_end_of_the_daemon_leaves_nothing_half_done() {
+    let _turn = Turn::wait();
+    let mut daemon = TestDaemon::start(setup().set("transcode.preset", "veryslow").set("transcode.quality", 10));
+    let encoder = |daemon: &TestDaemon| children_of(daemon.pid()).into_iter().find(|(_, line)| line.contains("x265"));
+    until("it encodes", 120, || encoder(&daemon).is_some());
+    let (pid, _) = encoder(&daemon).unwrap();
+    let (_, took) = daemon.stop();
+    assert!(took.as_secs() < 8, "{took:?}");
+    assert!(!common::daemon::is_alive(pid));
+    let left: Vec<_> =
+        daemon.ring("cam").iter().map(|chunk| Companion::Successor.beside(chunk)).filter(|it| it.exists()).collect();
+    assert_eq!(left, Vec::<PathBuf>::new());
+
+    // And killed: the next start takes away what is left.
+    daemon.start_again();
+    until("it encodes again", 120, || encoder(&daemon).is_some());
+    daemon.kill();
+    daemon.start_again();
+    until("it is healed or in work", 60, || daemon.get("/api/transcode").status == 200);
+    let (code, said) = finished(daemon.setup.command(&["archive", "verify"]));
+    assert_eq!(code, 0, "{said}");
+}
+
+/// A process that is none of our children takes a whole core: orphaned, in a session of its own.
+fn foreign_burner() -> i32 {
+    let script = "setsid sh -c 'i=0; while :; do i=$((i+1)); done' >/dev/null 2>&1 & echo $!";
+    let out = Command::new("sh").args(["-c", script]).output().expect("sh");
+    String::from_utf8_lossy(&out.stdout).trim().parse().unwrap()
+}
+
+#[test]
+fn an_encoder_is_stopped_within_a_second_of_somebody_elses_work() {
+    let _turn = Turn::wait();
+    let daemon = TestDaemon::start(
+        setup().set("transcode.preset", "veryslow").set("transcode.quality", 10).set("transcode.max_cpu_percent", 30.0),
+    );
+    let state = || daemon.json("/api/transcode")["status"]["state"].clone();
+    until("the books are read", 60, || daemon.get("/api/transcode").status == 200);
+    if !common::holds_within(std::time::Duration::from_secs(60), || state() == "running") {
+        return skip("an_encoder_is_stopped_within_a_second_of_somebody_elses_work", "others keep this machine busy");
+    }
+    let pid = rustix::process::Pid::from_raw(foreign_burner()).unwrap();
+    let began = common::now();
+    let stopped = common::holds_within(std::time::Duration::from_secs(10), || state() == "paused");
+    let took = common::now().since(began);
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    assert!(stopped, "{}", daemon.json("/api/transcode"));
+    // Polled every 50 ms, on a machine that runs other tests.
+    assert!(took.as_secs_f64() < 1.5, "{took:?}");
+    let encoder = children_of(daemon.pid()).into_iter().find(|(_, line)| line.contains("x265"));
+    let (encoder, _) = encoder.expect("it stands");
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", encoder.as_raw_nonzero())).unwrap();
+    assert!(stat.rsplit_once(')').unwrap().1.trim_start().starts_with('T'), "{stat}");
+}
