@@ -156,7 +156,9 @@ fn main() {
     let (mut beside, mut alone) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS / 2 {
         held.settle();
-        beside.push(others_work(loops, || drop(held.look())));
+        beside.push(others_work(loops, || {
+            held.look();
+        }));
         // Stopped before it begins.
         held.control.hold(Gate::Disabled, Duration::from_secs(3600));
         alone.push(others_work(loops, sleep));

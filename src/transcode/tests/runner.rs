@@ -75,8 +75,8 @@ fn what_may_go_well_another_time_is_tried_again_and_what_is_always_late_is_not()
         for _ in 0..6 {
             rig.next_job(move |_, _| fails(reason));
         }
-        let last = (0..6).map(|_| rig.turn()).last();
-        assert_eq!(last, Some(tries), "{reason:?}");
+        let begun: Vec<_> = (0..6).map(|_| rig.turn()).collect();
+        assert_eq!(begun.last(), Some(&tries), "{reason:?}");
     }
 }
 
@@ -431,9 +431,9 @@ fn folders_that_cannot_be_healed_are_told_to_the_doctor() {
     // A marker without its file, on a disk that does not let it go.
     rig.disk.volume.unlink(&Companion::Original.beside(&rig.disk.path(&source))).unwrap();
     rig.disk.volume.faults().arm(Op::Unlink, 0, 1, Effect::Fail(libc::EROFS));
-    rig.runner.heal(&[rig.disk.index.clone()]);
+    rig.runner.heal(std::slice::from_ref(&rig.disk.index));
     assert!(rig.runner.file_verdict().unwrap_err().contains("cannot be put right"));
-    rig.runner.heal(&[rig.disk.index.clone()]);
+    rig.runner.heal(std::slice::from_ref(&rig.disk.index));
     assert!(rig.runner.file_verdict().is_ok());
     assert_eq!(rig.disk.names(&source).len(), 1);
 }
