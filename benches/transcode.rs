@@ -48,7 +48,7 @@ fn main() {
             let options =
                 Options { preset, verify_quality: true, ssim_min: 0.0, min_savings_percent: 0.0, ..Options::default() };
             let transcoder = Transcoder::new(spawner.clone(), Clock::system(), options, &log);
-            let encoder = transcoder.ready().unwrap();
+            transcoder.ready().unwrap();
             let (own, children) = (common::cpu(), children());
             let made = transcoder.run(&job, &Alone).unwrap();
             let (own, children) = (common::cpu() - own, self::children() - children);
@@ -59,13 +59,13 @@ fn main() {
             let share = 100.0 * own.as_secs_f64() / (own + children).as_secs_f64();
             println!(
                 "{name}: {} {:9} {saved:.1} % saved at SSIM {ssim:.4}; {:.1} s of CPU by FFmpeg, {:.0} ms by us",
-                encoder.encoder.name(),
+                made.encoder,
                 preset.name(),
                 children.as_secs_f64(),
                 common::ms(own)
             );
             if number == 0 && preset == Effort::Medium {
-                let name = encoder.encoder.name();
+                let name = made.encoder;
                 println!("claim\ttranscode_saved\t\t{saved:.1} % at SSIM {ssim:.4} ({name}, medium, quality 23)");
                 println!("claim\ttranscode_cpu\t\t{share:.2} % of the job's CPU");
             }

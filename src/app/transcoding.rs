@@ -77,6 +77,7 @@ fn options(settings: &config::Transcode, ffmpeg: &config::Ffmpeg) -> Options {
         codec: Codec::parse(&settings.codec).unwrap_or_default(),
         preset: crate::capture::command::Effort::parse(&settings.preset).unwrap_or(defaults.preset),
         quality: u8::try_from(settings.quality).unwrap_or(defaults.quality),
+        target_savings_percent: settings.target_space_savings,
         min_savings_percent: settings.min_savings_percent,
         verify_quality: settings.verify_quality,
         ..defaults

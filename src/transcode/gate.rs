@@ -32,6 +32,8 @@ pub enum Gate {
     /// The host is too hot, or its supply too weak.
     Thermal,
     Space,
+    /// No encoder that is asked for works here.
+    Encoder,
     /// `max_write_bytes_per_day` is used up.
     WriteBudget,
     /// After a file.
@@ -43,7 +45,7 @@ pub enum Gate {
 }
 
 impl Gate {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Open,
         Self::Database,
         Self::Disabled,
@@ -56,6 +58,7 @@ impl Gate {
         Self::Battery,
         Self::Thermal,
         Self::Space,
+        Self::Encoder,
         Self::WriteBudget,
         Self::Pause,
         Self::ErrorPause,
@@ -76,6 +79,7 @@ impl Gate {
             Self::Battery => "battery",
             Self::Thermal => "thermal",
             Self::Space => "space",
+            Self::Encoder => "encoder",
             Self::WriteBudget => "write_budget",
             Self::Pause => "pause",
             Self::ErrorPause => "error_pause",

@@ -52,11 +52,6 @@ impl Transcoder {
         self.options.load_full()
     }
 
-    /// The encoder of the next job, or why there is none. Blocks while it is looked for.
-    pub fn ready(&self) -> Result<Working, Error> {
-        self.encoders.choose(&self.options())
-    }
-
     /// Tries all encoders anew. Blocks.
     pub fn probe(&self) -> Arc<[Working]> {
         self.encoders.probe(&self.options().ffmpeg)
@@ -146,6 +141,10 @@ impl Transcoder {
 }
 
 impl Encode for Transcoder {
+    fn ready(&self) -> Result<(), String> {
+        self.encoders.choose(&self.options()).map(drop).map_err(|error| error.to_string())
+    }
+
     fn run(&self, job: &Job, control: &dyn Steer) -> Result<Made, Failure> {
         let path = job.source.path(job.volume.layout(), &job.device);
         let made = match self.make(job, control) {

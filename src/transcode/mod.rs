@@ -132,6 +132,8 @@ pub struct Failure {
 /// it fails.
 pub trait Encode: Send + Sync {
     fn run(&self, job: &Job, control: &dyn Steer) -> Result<Made, Failure>;
+    /// Or why no job would get far here. May block while it is tried out.
+    fn ready(&self) -> Result<(), String>;
 }
 
 /// How the one who runs a job is told to rest or to stop, and tells how far it is.

@@ -88,6 +88,8 @@ pub(super) struct Inner {
     /// What the machine says now.
     pub machine: Gate,
     pub detail: Option<String>,
+    /// Why no encoder works, when that was found last.
+    pub no_encoder: Option<String>,
     pub was_scheduled: bool,
     pub power: Power,
     pub power_read: Option<(Mono, PowerReading)>,
@@ -143,6 +145,7 @@ impl Runner {
             throttle: Throttle::default(),
             machine: Gate::Open,
             detail: None,
+            no_encoder: None,
             was_scheduled: false,
             power: Power::new(parts.sys.clone()),
             power_read: None,
@@ -202,6 +205,13 @@ impl Runner {
         if room != Gate::Open {
             return self.tell_gate(&mut self.lock(), room);
         }
+        if let Err(why) = self.parts.encode.ready() {
+            let mut inner = self.lock();
+            let pause = Duration::from_secs(self.parts.settings.error_pause_seconds.max(60));
+            inner.rest = Some((self.parts.clock.mono() + pause, Gate::Encoder));
+            inner.no_encoder = Some(why);
+            return self.tell_gate(&mut inner, Gate::Encoder);
+        }
         self.tell_gate(&mut self.lock(), Gate::Open);
         self.run(&next);
     }
@@ -222,8 +232,8 @@ impl Runner {
             Gate::Open => {}
             gate => return gate,
         }
-        // A person need not wait for a rest to end.
-        let rest = inner.rest.filter(|_| inner.wanted.is_empty());
+        // A person need not wait for a rest to end; but trying out encoders each second helps nobody.
+        let rest = inner.rest.filter(|(_, why)| inner.wanted.is_empty() || *why == Gate::Encoder);
         match inner.machine {
             Gate::Open => Admission { rest, ..admission }.gate(now),
             gate => gate,

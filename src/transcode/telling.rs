@@ -57,7 +57,10 @@ impl Runner {
         TranscoderStatus {
             state,
             gate: inner.gate,
-            detail: inner.detail.clone().filter(|_| inner.gate == inner.machine),
+            detail: match inner.gate {
+                Gate::Encoder => inner.no_encoder.clone(),
+                gate => inner.detail.clone().filter(|_| gate == inner.machine),
+            },
             since: inner.gate_since.map(Utc90k::rfc3339),
             enabled,
             current,

@@ -245,6 +245,7 @@ const GATE: Shape = Word(&[
     "battery",
     "thermal",
     "space",
+    "encoder",
     "write_budget",
     "pause",
     "error_pause",

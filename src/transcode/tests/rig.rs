@@ -130,9 +130,15 @@ pub type Step = Box<dyn FnOnce(&Job, &dyn Steer) -> Option<Result<Made, Failure>
 pub struct FakeEncode {
     pub steps: Mutex<VecDeque<Step>>,
     pub jobs: Mutex<Vec<ChunkEntry>>,
+    /// Why no encoder works.
+    pub broken: Mutex<Option<String>>,
 }
 
 impl Encode for FakeEncode {
+    fn ready(&self) -> Result<(), String> {
+        self.broken.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+
     fn run(&self, job: &Job, control: &dyn Steer) -> Result<Made, Failure> {
         self.jobs.lock().unwrap().push(job.source.as_ref().clone());
         let step = self.steps.lock().unwrap().pop_front();

@@ -284,6 +284,20 @@ fn rests_are_as_long_as_they_are_set() {
 }
 
 #[test]
+fn without_an_encoder_no_file_is_blamed() {
+    let rig = Rig::with(|settings| settings.error_pause_seconds = 300);
+    rig.disk.record(9);
+    *rig.encode.broken.lock().unwrap() = Some("no HEVC encoder of ffmpeg works on this machine".into());
+    assert_eq!((rig.turn(), rig.gate()), (0, "encoder"));
+    assert!(rig.runner.status().detail.is_some_and(|why| why.contains("no HEVC encoder")));
+    *rig.encode.broken.lock().unwrap() = None;
+    rig.advance(299);
+    assert_eq!((rig.turn(), rig.gate()), (0, "encoder"), "it is tried out now and then only");
+    rig.advance(1);
+    assert_eq!((rig.turn(), rig.gate()), (1, "open"));
+}
+
+#[test]
 fn all_by_force_takes_the_young_at_noon_and_no_more_than_the_machine_gives() {
     let rig = Rig::with(|settings| settings.run_schedule = "12:00-13:00".into());
     rig.disk.record(3);

@@ -13,6 +13,10 @@ use crate::{
 struct Nothing;
 
 impl Encode for Nothing {
+    fn ready(&self) -> std::result::Result<(), String> {
+        Ok(())
+    }
+
     fn run(&self, _: &Job, _: &dyn Steer) -> std::result::Result<Made, Failure> {
         Err(Failure { reason: Reason::Encoder, message: "not here".into() })
     }
