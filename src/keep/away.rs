@@ -135,7 +135,10 @@ impl Away {
             return;
         }
         self.told(Ok(()));
-        while !self.ended.load(Ordering::Acquire) && self.round() {}
+        let mut more = true;
+        while more && !self.ended.load(Ordering::Acquire) {
+            more = self.round();
+        }
         self.waits_for(None);
         self.publish(|status| status.copying = None);
         if let Ok(space) = self.parts.away.space() {
