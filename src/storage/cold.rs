@@ -51,8 +51,8 @@ pub struct FileMeta {
     pub is_dir: bool,
     pub modified: Utc90k,
     pub inode: u64,
-    /// Names of the file.
-    pub links: u64,
+    /// It has another name, too.
+    pub is_linked: bool,
 }
 
 impl ColdDir {
@@ -234,8 +234,12 @@ impl ColdDir {
                 stat.st_mtime.saturating_mul(TICKS_PER_SECOND) + (stat.st_mtime_nsec as i64) * 9 / 100_000,
             ),
             inode: stat.st_ino,
+<<<<<<< HEAD
             #[allow(clippy::unnecessary_cast, reason = "32 bits on other processors")]
             links: stat.st_nlink as u64,
+=======
+            is_linked: stat.st_nlink > 1,
+>>>>>>> keep
         })
     }
 

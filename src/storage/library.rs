@@ -134,7 +134,7 @@ pub fn heal(volume: &Volume, folder: &Path, names: &[DirEntry], known: &dyn Fn(&
             && !names.contains(chunk.as_str())
         {
             let second = companion != Companion::Original
-                || volume.metadata(&path).is_ok_and(|meta| meta.links > 1)
+                || volume.metadata(&path).is_ok_and(|meta| meta.is_linked)
                 || known(&path);
             if second {
                 gone(volume.unlink(&path))?;
