@@ -6,7 +6,7 @@ mod common;
 
 use std::process::Command;
 
-use common::{Setup, TestDaemon, Turn, browser::Browser, media, skip, until};
+use common::{Setup, TestDaemon, Turn, browser::Browser, daemon::finished, media, skip, until};
 use serde_json::{Value, json};
 
 const TEST: &str = "fps = 25\nsource = { kind = \"test\", pattern = \"testsrc2\", tone = 440 }";
@@ -65,10 +65,19 @@ fn another_size_plays_through_and_h265_says_what_it_is() {
     std::fs::write(&path, &clip.body).unwrap();
     media::assert_decodes(&path);
     assert_eq!(media::codecs(&path), ["hevc"]);
-    // Over the change: both are in it, and each part of the playlist begins with what a player needs to know.
+    // Over the change no player takes one file: told with what does play.
     let over = daemon.get(&format!("/api/host/clip/cam.mp4?start={start}&end={to}"));
-    let names = |name: &[u8]| over.body.windows(4).filter(|four| *four == name).count();
-    assert!(over.status == 200 && names(b"avc1") >= 2 && names(b"hvc1") == 1, "{}", over.status);
+    assert_eq!((over.status, over.json()["error"]["kind"].as_str()), (409, Some("conflict")));
+    let file = daemon.setup.folder().join("both.mp4");
+    let mut line = vec!["clip", "cam", "--start", start.as_str(), "--end", to.as_str(), "-o", file.to_str().unwrap()];
+    let (code, said) = finished(daemon.setup.command(&line));
+    assert!(code == 1 && said.contains("--codec h264") && said.contains("h265 from "), "{code}: {said}");
+    line.extend(["--codec", "h264"]);
+    let (code, said) = finished(daemon.setup.command(&line));
+    assert_eq!(code, 0, "{said}");
+    media::assert_decodes(&file);
+    assert_eq!(media::codecs(&file), ["h264", "aac"]);
+    // Each part of a playlist begins with what a player needs to know.
     let text = daemon.get(&format!("/api/host/playlist/cam.m3u8?start={from}&end={to}")).text();
     let map = text.lines().find_map(|line| line.strip_prefix("#EXT-X-MAP:URI=\"")).unwrap();
     let (address, rest) = map.split_once("\",BYTERANGE=\"").unwrap();
@@ -76,6 +85,17 @@ fn another_size_plays_through_and_h265_says_what_it_is() {
     let (len, offset): (usize, usize) = (len.parse().unwrap(), offset.parse().unwrap());
     let init = daemon.get_with(address, &[("Range", &format!("bytes={offset}-{}", offset + len - 1))]);
     assert!(init.body.windows(4).any(|four| four == b"hvc1"), "{address}");
+
+    // Without a daemon it is the same.
+    daemon.stop();
+    let without: Vec<_> = line.iter().copied().filter(|word| !["--codec", "h264"].contains(word)).collect();
+    let (code, said) = finished(daemon.setup.command(&without));
+    assert!(code == 1 && said.contains("--codec h264") && said.contains("h265 from "), "{code}: {said}");
+    let pictures = media::frame_hashes(&file).len();
+    let (code, said) = finished(daemon.setup.command(&line));
+    assert_eq!(code, 0, "{said}");
+    media::assert_decodes(&file);
+    assert_eq!((media::codecs(&file), media::frame_hashes(&file).len()), (vec!["h264".into(), "aac".into()], pictures));
 }
 
 fn plays_in_a_browser(daemon: &TestDaemon, list: &str, start: &str) {

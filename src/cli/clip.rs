@@ -11,15 +11,13 @@ use super::{
     say,
 };
 use crate::{
-    capture::{
-        Progress, Spawner,
-        command::{Preset, encode_clip},
-    },
+    capture::{Progress, Spawner, command::Preset},
     clock::{Clock, TICKS_PER_SECOND, Utc90k},
     config::Settings,
     error::{Error, Kind, Result},
     ids::DeviceId,
     limits::WorkGroup,
+    media::VideoCodec,
     merge::recover,
     playback::{
         ClipCache, TableCache,
@@ -28,12 +26,13 @@ use crate::{
     },
     storage::{DeviceIndex, Volume, inventory, layout::HotLayout},
     web::{
-        Form, address,
+        ANY_PLAYER, Form, address,
         checks::bytes,
         control::{Request, ask},
-        encodes::stream,
         moment,
         reader::Readers,
+        recode::{Scratch, Tools, encode as recode},
+        to_the_tick,
     },
 };
 
@@ -69,7 +68,14 @@ pub struct Wish {
     /// Encode anew: fast, medium, high, low or pi_optimized [default: as recorded]
     #[arg(long, value_parser = preset)]
     preset: Option<Preset>,
+    /// h264: encode anew what is H.265, if anything is, so that any player takes it [default: as recorded]
+    #[arg(long, value_parser = codec)]
+    codec: Option<H264>,
 }
+
+/// The one codec that can be asked for.
+#[derive(Clone, Copy)]
+struct H264;
 
 fn time(text: &str) -> std::result::Result<Utc90k, String> {
     moment("time", text, Clock::system().wall()).map_err(|error| error.message)
@@ -85,6 +91,10 @@ fn gap(text: &str) -> std::result::Result<Gaps, String> {
 
 fn preset(text: &str) -> std::result::Result<Preset, String> {
     Preset::parse(text).ok_or_else(|| "must be fast, medium, high, low or pi_optimized".into())
+}
+
+fn codec(text: &str) -> std::result::Result<H264, String> {
+    if text == "h264" { Ok(H264) } else { Err("must be h264".into()) }
 }
 
 pub fn run(settings: Settings, wish: Wish) -> Result<ExitCode> {
@@ -112,12 +122,20 @@ impl Wish {
     fn cut(&self) -> Cut {
         Cut { span: self.start..self.end, gaps: self.gap, sound_only: false }
     }
+
+    fn form(&self) -> Form {
+        match (self.preset, self.codec) {
+            (Some(preset), _) => Form::Encoded(preset),
+            (None, Some(H264)) => Form::H264,
+            (None, None) => Form::File,
+        }
+    }
 }
 
 /// Over HTTP: the daemon may be writing what is wanted, and knows what is whole.
 fn from_daemon(settings: &Settings, wish: &Wish, mut aside: Aside) -> Result<(Aside, Option<Utc90k>)> {
     let daemon = reachable(settings.server.listen);
-    let mut path = address(&wish.device, &wish.cut(), wish.preset.map_or(Form::File, Form::Encoded));
+    let mut path = address(&wish.device, &wish.cut(), wish.form());
     let (mut until, mut redirects) = (None, 0);
     let mut bar = Bar::new();
     let mut reply = loop {
@@ -135,7 +153,8 @@ fn from_daemon(settings: &Settings, wish: &Wish, mut aside: Aside) -> Result<(As
                 bar.show(share, told["state"].as_str().unwrap_or("waiting"));
                 std::thread::sleep(LOOK);
             }
-            (200, _) if wish.preset.is_some() => {
+            // A job that is done.
+            (200, _) if reply.is_json => {
                 bar.finish();
                 let done = reply.json()?;
                 let url = done["url"].as_str().ok_or_else(|| Error::new(Kind::Internal, "the job has no result"))?;
@@ -179,10 +198,37 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 
 /// The daemon's own words. Never `Invalid`: that would be told as a fault of the settings.
 fn refused(reply: Reply) -> Error {
-    let (kind, status) = (if reply.status == 404 { Kind::NotFound } else { Kind::Unavailable }, reply.status);
+    let status = reply.status;
+    if status == 409 {
+        return match reply.json() {
+            Ok(told) => mixed(told["error"]["spans"].as_array().into_iter().flatten().filter_map(|span| {
+                Some(format!(
+                    "{} from {} to {}",
+                    span["codec"].as_str()?,
+                    span["start"].as_str()?,
+                    span["end"].as_str()?
+                ))
+            })),
+            Err(error) => error,
+        };
+    }
+    let kind = if status == 404 { Kind::NotFound } else { Kind::Unavailable };
     let told = reply.json().ok();
     let message = told.as_ref().and_then(|told| told["error"]["message"].as_str()).map(str::to_owned);
     Error::new(kind, message.unwrap_or_else(|| format!("the daemon answers {status}")))
+}
+
+/// Spans are those of one codec each.
+fn mixed(spans: impl Iterator<Item = String>) -> Error {
+    let spans: Vec<_> = spans.collect();
+    Error::new(
+        Kind::Conflict,
+        format!(
+            "its pictures are of several codecs, which no player takes in one file: --codec h264 encodes all of it \
+             anew, shorter spans stay as they are:\n  {}",
+            spans.join("\n  ")
+        ),
+    )
 }
 
 /// The end that an explicit address tells.
@@ -199,9 +245,16 @@ fn from_files(settings: Settings, wish: &Wish, aside: Aside) -> Result<(Aside, O
     }
     let volume = Volume::open(&settings.storage, &Clock::system())?;
     let (clip, until) = cut(&settings, wish, &volume)?;
-    let aside = match wish.preset {
-        None => copy(&clip, aside)?,
-        Some(preset) => encode(settings, clip, preset, aside)?,
+    let aside = match wish.form() {
+        Form::Encoded(preset) => encode(settings, clip, preset, wish, aside)?,
+        Form::H264 if clip.has_others_than_h264() => encode(settings, clip, ANY_PLAYER, wish, aside)?,
+        _ if clip.is_mixed() => {
+            let told = |(codec, span): (VideoCodec, std::ops::Range<Utc90k>)| {
+                format!("{} from {} to {}", codec.name(), to_the_tick(span.start), to_the_tick(span.end))
+            };
+            return Err(mixed(clip.stretches().into_iter().map(told)));
+        }
+        _ => copy(&clip, aside)?,
     };
     Ok((aside, until))
 }
@@ -260,7 +313,7 @@ fn copy(clip: &Clip, mut aside: Aside) -> Result<Aside> {
     Ok(aside)
 }
 
-fn encode(settings: Settings, clip: Clip, preset: Preset, aside: Aside) -> Result<Aside> {
+fn encode(settings: Settings, clip: Clip, preset: Preset, wish: &Wish, aside: Aside) -> Result<Aside> {
     let failed = |error| Error::io("starting an encoder", "", error);
     let spawner = Spawner::start(WorkGroup::default())?;
     let readers = Readers::start().map_err(failed)?;
@@ -272,9 +325,15 @@ fn encode(settings: Settings, clip: Clip, preset: Preset, aside: Aside) -> Resul
             bar.show(progress.out_time_us.max(0) as f64 / duration_us, &bytes(progress.bytes));
         }
     });
-    let command = encode_clip(&settings, preset, &aside.path());
+    let scratch = |number| {
+        let mut name = wish.output.clone().into_os_string();
+        name.push(format!(".{number}"));
+        let place = Aside::beside(std::path::Path::new(&name))?;
+        Ok(Scratch { path: place.path(), keep: Box::new(place) })
+    };
+    let (tools, output) = (Tools { spawner: &spawner, readers: &readers, settings: &settings }, aside.path());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    runtime.block_on(spawner.encode(command, stream(clip, &readers), hear, ENCODE_LIMIT))?;
+    runtime.block_on(recode(tools, clip, preset, &output, scratch, hear, ENCODE_LIMIT))?;
     if let Ok(mut bar) = bar.lock() {
         bar.finish();
     }

@@ -24,6 +24,7 @@ pub struct Reply {
     pub status: u16,
     pub length: Option<u64>,
     location: Option<String>,
+    pub is_json: bool,
     pub body: Box<dyn Read>,
 }
 
@@ -56,7 +57,7 @@ fn read(stream: impl Read + 'static) -> std::io::Result<Reply> {
     let mut line = String::new();
     head.read_line(&mut line)?;
     let status = line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok()).ok_or_else(strange)?;
-    let (mut length, mut location) = (None, None);
+    let (mut length, mut location, mut is_json) = (None, None, false);
     loop {
         line.clear();
         head.read_line(&mut line)?;
@@ -69,13 +70,15 @@ fn read(stream: impl Read + 'static) -> std::io::Result<Reply> {
             length = Some(value.parse().map_err(|_| strange())?);
         } else if name.eq_ignore_ascii_case("location") {
             location = Some(value.to_owned());
+        } else if name.eq_ignore_ascii_case("content-type") {
+            is_json = value.starts_with("application/json");
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             // We asked for nothing that is sent in chunks.
             return Err(strange());
         }
     }
     let body = head.into_inner().take(length.unwrap_or(u64::MAX));
-    Ok(Reply { status, length, location, body: Box::new(body) })
+    Ok(Reply { status, length, location, is_json, body: Box::new(body) })
 }
 
 #[cfg(test)]

@@ -219,6 +219,7 @@ mod tests {
             "transcode all --force",
             "clip lobby --start 1700000000 --end 2023-11-14T22:13:30Z -o x.mp4",
             "clip lobby --start 1700000000.5 --end 1700000001 --output x.mp4 --preset pi_optimized --gap skip",
+            "clip lobby --start 1700000000 --end 1700000001 -o x.mp4 --codec h264",
         ] {
             let words = ["capstan"].into_iter().chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
@@ -238,6 +239,7 @@ mod tests {
             "clip lobby --start yesterday --end 1700000001 -o x.mp4",
             "clip ../x --start 1700000000 --end 1700000001 -o x.mp4",
             "clip lobby --start 1700000000 --end 1700000001 -o x.mp4 --preset ultra",
+            "clip lobby --start 1700000000 --end 1700000001 -o x.mp4 --codec h265",
         ] {
             let words = ["capstan"].into_iter().chain(line.split(' '));
             assert_eq!(Cli::try_parse_from(words).err().map(|error| error.exit_code()), Some(2), "{line}");

@@ -39,6 +39,16 @@ pub enum AudioCodec {
     Mpa,
 }
 
+impl VideoCodec {
+    /// As people and the command line say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "h264",
+            Self::H265 => "h265",
+        }
+    }
+}
+
 /// What a decoder must know before the first picture. Parameter sets are whole NAL units without start code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VideoConfig {

@@ -1,14 +1,18 @@
 //! Fragment tables that were read lately, bounded by bytes; and the opening of chunks that move while one looks.
 
-use std::{fs::File, sync::Arc};
+use std::{fs::File, os::unix::fs::FileExt, sync::Arc};
 
 use moka::sync::Cache;
 
 use crate::{
     error::{Error, Kind, Result},
     ids::DeviceId,
+    media::mp4::identity::{self, HEAD_READ},
     playback::fragments::FragmentTable,
-    storage::{ChunkEntry, DeviceIndex, Place, Volume, layout::ChunkKey},
+    storage::{
+        ChunkEntry, DeviceIndex, Place, Volume,
+        layout::{ChunkKey, Companion},
+    },
 };
 
 /// A growing chunk is another table after each commit.
@@ -71,20 +75,38 @@ fn key(device: &DeviceId, chunk: &ChunkEntry) -> Key {
 /// Opens a chunk's file where the index says it lies, and looks again when it was moved in between: a seal renames it
 /// from temp into the ring. Blocks. `NotFound` when the index does not know it any more, `Gone` when its file vanished.
 pub fn open(volume: &Volume, index: &DeviceIndex, key: ChunkKey) -> Result<(Arc<ChunkEntry>, File)> {
-    let mut place: Option<Place> = None;
+    let mut looked: Option<(Place, bool)> = None;
     loop {
         let absent = || Error::new(Kind::NotFound, format!("{} has no such chunk", index.device()));
         let entry = index.get(&key).ok_or_else(absent)?;
-        if place == Some(entry.place) {
+        if looked == Some((entry.place, entry.original)) {
             return Err(Error::new(Kind::Gone, "the chunk's file is not where it was recorded"));
         }
-        place = Some(entry.place);
-        match volume.of(entry.place).open_read(&entry.path(volume.layout(), index.device())) {
-            Ok(file) => return Ok((entry, file)),
-            Err(error) if error.kind == Kind::NotFound => {}
-            Err(error) => return Err(error),
+        looked = Some((entry.place, entry.original));
+        let path = entry.path(volume.layout(), index.device());
+        // Between the rename of a chunk that was encoded anew and its listing, the one it was made of lies beside it.
+        let original = (!entry.original).then(|| Companion::Original.beside(&path));
+        for path in [Some(path), original].into_iter().flatten() {
+            match volume.of(entry.place).open_read(&path) {
+                Ok(file) if is_another(&entry, &file) => {}
+                Ok(file) => return Ok((entry, file)),
+                Err(error) if error.kind == Kind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
     }
+}
+
+/// What lies under the name of a finished chunk may be what took its place since the index was asked: a generation that
+/// was encoded anew, or the chunk of the next day. What is no chunk at all is told by whoever reads it.
+fn is_another(entry: &ChunkEntry, file: &File) -> bool {
+    let mut first = [0; HEAD_READ];
+    if !entry.place.is_settled() {
+        return false;
+    }
+    let Ok(had) = file.read_at(&mut first, 0) else { return false };
+    let found = identity::head(first.get(..had).unwrap_or_default());
+    found.is_some_and(|found| (found.start.as_ms(), found.generation) != (entry.key.start_ms, entry.key.generation))
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
     ids::DeviceId,
-    media::mp4::head::DATA_OFFSETS,
+    media::{VideoCodec, mp4::head::DATA_OFFSETS},
     playback::{
         FragmentTable, TableCache, Track, open,
         select::{GAP_90K, Part, Selection, select},
-        virtual_mp4::{Cut, Source, VirtualMp4, cut},
+        virtual_mp4::{Cut, Source, Turn, VirtualMp4, cut},
     },
     storage::{ChunkEntry, DeviceIndex, Volume, index::Chunks, layout::ChunkKey},
 };
@@ -60,6 +60,27 @@ pub struct Clip {
     /// Of each source; open, so that what is sent stays readable when a chunk moves or is deleted meanwhile.
     files: Vec<Arc<File>>,
     keys: Vec<ChunkKey>,
+    selection: Selection,
+    windows: Vec<Range<Utc90k>>,
+}
+
+/// A clip taken apart where the codec of its pictures changes: no decoder goes on over such a seam.
+#[derive(Debug)]
+pub struct Apart {
+    /// In order, each of one codec.
+    pub pictures: Vec<Placed>,
+    /// All of it: sound does not change with the pictures.
+    pub sound: Option<Placed>,
+    /// Pixels of the first pictures.
+    pub size: (u16, u16),
+}
+
+/// A clip that is a part of another one.
+#[derive(Debug)]
+pub struct Placed {
+    pub clip: Clip,
+    /// Movie time of the whole at which it begins.
+    pub at_90k: i64,
 }
 
 impl Clip {
@@ -106,14 +127,14 @@ impl Clip {
                 }
                 let read = |part: &Part| tables.read(volume, index, &part.chunk).map_err(gone);
                 let tables = selection.parts.iter().map(read).collect::<Result<Vec<_>>>()?;
-                let Some(movie) = cut_out(&selection, &tables, windows, &wish)? else { return Ok(Made::Nothing) };
+                let Some(movie) = cut_out(&selection, &tables, &windows, &wish)? else { return Ok(Made::Nothing) };
                 let movie = Arc::new(movie);
                 clips.movies.insert(key, Arc::clone(&movie));
                 movie
             }
         };
         let device = index.device().clone();
-        Ok(Made::Clip(Box::new(Self { device, wish, movie, files, keys })))
+        Ok(Made::Clip(Box::new(Self { device, wish, movie, files, keys, selection, windows })))
     }
 
     /// Where the bytes behind the head come from, in order.
@@ -134,6 +155,78 @@ impl Clip {
     /// How many chunks it is made of.
     pub fn chunks(&self) -> usize {
         self.keys.len()
+    }
+
+    /// Whether its pictures are of several codecs, which no player takes in one file.
+    pub fn is_mixed(&self) -> bool {
+        self.movie.turns.len() > 1
+    }
+
+    /// Whether there is a picture that is no H.264.
+    pub fn has_others_than_h264(&self) -> bool {
+        self.movie.turns.iter().any(|turn| turn.codec != VideoCodec::H264)
+    }
+
+    /// Spans whose pictures are of one codec each, in order; together they are that of the clip.
+    pub fn stretches(&self) -> Vec<(VideoCodec, Range<Utc90k>)> {
+        let turns = &self.movie.turns;
+        let begin = |turn: &Turn| self.windows.get(turn.source).map_or(self.wish.span.end, |window| window.start);
+        let starts =
+            turns.iter().enumerate().map(|(at, turn)| if at == 0 { self.wish.span.start } else { begin(turn) });
+        let ends = turns.iter().skip(1).map(begin).chain([self.wish.span.end]);
+        turns.iter().zip(starts.zip(ends)).map(|(turn, (start, end))| (turn.codec, start..end)).collect()
+    }
+
+    /// The same as clips of one codec each, and the sound of all of it. Blocks: for reader threads.
+    pub fn apart(&self) -> Result<Apart> {
+        let read = |(part, file): (&Part, &Arc<File>)| FragmentTable::read(&**file, part.chunk.bytes).map(Arc::new);
+        let tables = self.selection.parts.iter().zip(&self.files).map(read).collect::<Result<Vec<_>>>()?;
+        let last = self.windows.len();
+        let turns = &self.movie.turns;
+        let ends = turns.iter().skip(1).map(|turn| turn.source).chain([last]);
+        let mut pictures = Vec::with_capacity(turns.len());
+        for (number, (turn, end)) in turns.iter().zip(ends).enumerate() {
+            let first = if number == 0 { 0 } else { turn.source };
+            let Some(windows) = self.windows.get(first..end) else { continue };
+            let reach = windows.iter().map(|window| window.end).max().unwrap_or(self.wish.span.end);
+            let start = if number == 0 { self.wish.span.start } else { windows.first().map_or(reach, |it| it.start) };
+            let span = start..if end == last { self.wish.span.end } else { reach };
+            let part = self.part(first..end, windows.to_vec(), &tables, Cut { span, ..self.wish.clone() })?;
+            let at_90k = |clip: &Self| clip.movie.start - self.movie.start + turn.moved_90k;
+            pictures.extend(part.map(|clip| Placed { at_90k: at_90k(&clip).max(0), clip }));
+        }
+        let heard = Cut { span: self.movie.start..self.wish.span.end, sound_only: true, ..self.wish.clone() };
+        // From the first picture, as in the whole.
+        let windows = self.windows.iter().map(|window| window.start.max(self.movie.start)..window.end).collect();
+        let sound = self.part(0..last, windows, &tables, heard)?.map(|clip| {
+            let at_90k = clip.movie.start - self.movie.start + self.movie.sound_moved_90k;
+            Placed { at_90k: at_90k.max(0), clip }
+        });
+        let first = turns.first().and_then(|turn| tables.get(turn.source)?.tracks.video.as_ref());
+        let size = first.map_or((0, 0), |config| (config.width, config.height));
+        Ok(Apart { pictures, sound, size })
+    }
+
+    /// A clip of some of the sources.
+    fn part(
+        &self,
+        which: Range<usize>,
+        windows: Vec<Range<Utc90k>>,
+        tables: &[Arc<FragmentTable>],
+        wish: Cut,
+    ) -> Result<Option<Self>> {
+        let parts = self.selection.parts.get(which.clone()).unwrap_or_default().to_vec();
+        let selection = Selection { from: wish.span.start, to: wish.span.end, parts };
+        let movie = cut_out(&selection, tables.get(which.clone()).unwrap_or_default(), &windows, &wish)?;
+        Ok(movie.map(|movie| Self {
+            device: self.device.clone(),
+            wish,
+            movie: Arc::new(movie),
+            files: self.files.get(which.clone()).unwrap_or_default().to_vec(),
+            keys: self.keys.get(which).unwrap_or_default().to_vec(),
+            selection,
+            windows,
+        }))
     }
 
     /// Strong and with quotes: two clips of one tag have the same bytes. The chunks' bytes never change, so their names
@@ -169,6 +262,9 @@ impl Clip {
             self.len(),
             self.etag(),
         );
+        for (codec, span) in self.stretches() {
+            let _ = writeln!(out, "{:<8} {} to {}", codec.name(), span.start, span.end);
+        }
         let head = self.movie.head.len() as u64;
         let _ = writeln!(out, "{:>14} {:>12}  from", "at", "bytes");
         let _ = writeln!(out, "{:>14} {:>12}  head", 0, head);
@@ -195,7 +291,7 @@ fn name(device: &DeviceId, wish: &Cut, selection: &Selection, windows: &[Range<U
 fn cut_out(
     selection: &Selection,
     tables: &[Arc<FragmentTable>],
-    windows: Vec<Range<Utc90k>>,
+    windows: &[Range<Utc90k>],
     wish: &Cut,
 ) -> Result<Option<VirtualMp4>> {
     let holes_of = |chunk: &ChunkEntry| {
@@ -204,7 +300,7 @@ fn cut_out(
         table.map_or(&[][..], |table| &table.holes)
     };
     let gaps = selection.split(holes_of).gaps();
-    let sources = tables.iter().zip(windows).map(|(table, window)| Source { table, window });
+    let sources = tables.iter().zip(windows).map(|(table, window)| Source { table, window: window.clone() });
     cut(&sources.collect::<Vec<_>>(), &gaps, wish)
 }
 

@@ -36,6 +36,11 @@ impl Layer {
         Self { origin, video: Track::new(VIDEO_RATE), audio: Track::new(rate), pushed_90k: 0, moved_90k: 0 }
     }
 
+    /// By how much what was laid last comes later in the movie than on the wall.
+    pub fn moved_90k(&self) -> i64 {
+        self.moved_90k
+    }
+
     /// One fragment. Fragments come in the order of time; `skipped_90k` only grows.
     pub fn lay(&mut self, table: &FragmentTable, video: Placed, audio: Placed, skipped_90k: i64) -> Result<()> {
         let rest_90k = table.meta.start - self.origin;

@@ -3,7 +3,7 @@
 //! RFC 8216 with fragmented MP4. A chunk is a time line of its own: each begins with EXT-X-DISCONTINUITY, its EXT-X-MAP
 //! and the wall time. So does what follows a gap, because decode times jump there.
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, sync::Arc};
 
 use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
@@ -43,6 +43,10 @@ pub struct Part {
     pub pieces: Vec<Piece>,
     /// More may follow the last piece.
     pub grows: bool,
+    /// RFC 6381, comma separated.
+    pub codecs: Arc<str>,
+    /// Of its pictures, pixels.
+    pub size: Option<(u16, u16)>,
 }
 
 /// A stretch of the archive.
@@ -72,6 +76,34 @@ impl Playlist {
     /// False when there is nothing to play (yet).
     pub fn has_entries(&self) -> bool {
         self.entries().any(|(_, entries)| !entries.is_empty())
+    }
+
+    /// The same as a multivariant playlist of one variant at `uri`: a media playlist cannot tell its codecs, and a player
+    /// that lacks one should know before it fetches anything.
+    pub fn multivariant(&self, uri: &str) -> String {
+        let (mut peak, mut bytes, mut duration_90k) = (0, 0, 0);
+        let (mut codecs, mut size) = (Vec::new(), (0, 0));
+        for (part, entries) in self.entries().filter(|(_, entries)| !entries.is_empty()) {
+            for entry in entries {
+                let (len, lasts) = (entry.bytes.end - entry.bytes.start, entry.duration_90k.max(1) as u64);
+                peak = peak.max(bits_a_second(len, lasts));
+                bytes += len;
+                duration_90k += lasts;
+            }
+            for codec in part.codecs.split(',').filter(|codec| !codec.is_empty()) {
+                if !codecs.contains(&codec) {
+                    codecs.push(codec);
+                }
+            }
+            size = size.max(part.size.unwrap_or_default());
+        }
+        let average = bits_a_second(bytes, duration_90k.max(1));
+        let resolution = if size.0 > 0 { format!(",RESOLUTION={}x{}", size.0, size.1) } else { String::new() };
+        let codecs = codecs.join(",");
+        format!(
+            "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},\
+             CODECS=\"{codecs}\"{resolution}\n{uri}\n"
+        )
     }
 
     /// What of each part is shown.
@@ -168,6 +200,11 @@ impl fmt::Display for Playlist {
     }
 }
 
+fn bits_a_second(bytes: u64, duration_90k: u64) -> u64 {
+    let bits = u128::from(bytes) * 8 * TICKS_PER_SECOND as u128;
+    u64::try_from(bits.div_ceil(u128::from(duration_90k))).unwrap_or(u64::MAX)
+}
+
 /// Ticks as seconds with six digits, which tell a tick exactly enough.
 struct Seconds(i64);
 
@@ -203,12 +240,35 @@ mod tests {
             init: 32..132,
             pieces,
             grows,
+            codecs: "avc1.64001f,mp4a.40.2".into(),
+            size: Some((640, 360)),
         }
     }
 
     fn lengths(tenths: &[i64], grows: bool) -> Vec<i64> {
         let list = entries(&part(0, tenths, grows), grows);
         list.iter().map(|entry| entry.duration_90k * 10 / TICKS_PER_SECOND).collect()
+    }
+
+    #[test]
+    fn a_multivariant_list_tells_every_codec_the_largest_picture_and_the_peak() {
+        let h265 = Part {
+            codecs: "hvc1.1.6.L93.B0,mp4a.40.2".into(),
+            size: Some((1280, 720)),
+            ..part(100, &[80, -40], false)
+        };
+        let list = Playlist { parts: vec![part(0, &[100], false), h265], closed: true, ..Playlist::default() };
+        let text = list.multivariant("/x.m3u8?start=1");
+        let parsed = m3u8_rs::parse_master_playlist_res(text.as_bytes()).unwrap();
+        let [variant] = parsed.variants.as_slice() else { panic!("{text}") };
+        assert_eq!(variant.codecs.as_deref(), Some("avc1.64001f,mp4a.40.2,hvc1.1.6.L93.B0"));
+        // 100 bytes in 4 s; 300 in 22 s.
+        assert_eq!((variant.bandwidth, variant.average_bandwidth), (200, Some(110)));
+        assert_eq!(variant.resolution.map(|it| (it.width, it.height)), Some((1280, 720)));
+        assert_eq!(variant.uri, "/x.m3u8?start=1");
+        let sound = Part { codecs: "mp4a.40.2".into(), size: None, ..part(0, &[100], false) };
+        let text = Playlist { parts: vec![sound], closed: true, ..Playlist::default() }.multivariant("x");
+        assert!(!text.contains("RESOLUTION") && text.contains("CODECS=\"mp4a.40.2\""), "{text}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::{
     clock::Utc90k,
     error::{Error, Kind, Result},
+    media::VideoCodec,
     playback::{
         Hole,
         fragments::{FragmentRef, FragmentTable},
@@ -72,6 +73,20 @@ pub struct VirtualMp4 {
     pub start: Utc90k,
     /// Shown pictures and heard frames of sound.
     pub frames: [usize; 2],
+    /// Where the pictures begin, and where they go on in another codec.
+    pub turns: Vec<Turn>,
+    /// By how much the first sound comes later in the movie than on the wall.
+    pub sound_moved_90k: i64,
+}
+
+/// Pictures of this codec from here on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    pub codec: VideoCodec,
+    /// Which of the sources is the first.
+    pub source: usize,
+    /// By how much they come later in the movie than on the wall: what was skipped, or pushed.
+    pub moved_90k: i64,
 }
 
 /// None when no picture (no sound, where none is wanted or there) lies in the span.
@@ -100,6 +115,7 @@ pub fn cut(sources: &[Source<'_>], gaps: &[Hole], wish: &Cut) -> Result<Option<V
     let tables: Vec<_> = used().map(|(_, (source, _))| source.table).collect();
     let Some(origin) = tables.first().map(|table| table.meta.start) else { return Ok(None) };
     let mut layer = Layer::new(origin, &tables);
+    let (mut turns, mut sound_moved_90k) = (Vec::<Turn>::new(), None);
     for (index, (source, chosen)) in used() {
         for fragment in &chosen.fragments {
             // Sound may begin a little before the picture: what lies behind the middle of a gap is behind the gap.
@@ -113,13 +129,23 @@ pub fn cut(sources: &[Source<'_>], gaps: &[Hole], wish: &Cut) -> Result<Option<V
                 Some((part, placed(&pieces, index, part.offset)?))
             });
             layer.lay(source.table, video, audio, skipped_90k)?;
+            let moved_90k = layer.moved_90k();
+            if audio.is_some() {
+                sound_moved_90k.get_or_insert(moved_90k);
+            }
+            if let Some(config) = source.table.tracks.video.as_ref().filter(|_| video.is_some())
+                && turns.last().is_none_or(|turn| turn.codec != config.codec)
+            {
+                turns.push(Turn { codec: config.codec, source: index, moved_90k });
+            }
         }
     }
     let media_len = pieces.last().map_or(0, |piece| piece.at + len(&piece.range));
     let movie = layer.finish(start, wish.span.end, first_picture)?;
     let head = movie.head(media_len).ok_or_else(|| Error::new(Kind::Corrupt, "unusable parameter sets"))?;
     let frames = [chosen.iter().map(|chosen| chosen.shown).sum(), chosen.iter().map(|chosen| chosen.heard).sum()];
-    Ok(Some(VirtualMp4 { head: head.into(), pieces, media_len, start, frames }))
+    let sound_moved_90k = sound_moved_90k.unwrap_or(0);
+    Ok(Some(VirtualMp4 { head: head.into(), pieces, media_len, start, frames, turns, sound_moved_90k }))
 }
 
 /// Consecutive samples of one run.

@@ -9,7 +9,7 @@ use actix_web::{
 };
 use futures_util::{StreamExt, future, stream};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     State, WebDevice, WebState,
@@ -34,6 +34,11 @@ use crate::{
 const PIECE_SECONDS: i64 = 10;
 const PIECES: i64 = 3600 / PIECE_SECONDS;
 
+/// What `codec=h264` encodes with: who asks wants to see it soon.
+pub const ANY_PLAYER: Preset = Preset::Fast;
+/// Of one codec, told where a clip has several: in a day each chunk may be another.
+const SPANS_MAX: usize = 16;
+
 /// The segment that FFmpeg writes now and the one on its way here: an end of "now" lies that far beyond the newest.
 const UNDER_WAY_90K: i64 = 2 * TICKS_PER_SECOND;
 
@@ -50,6 +55,8 @@ pub struct Query {
     explain: Option<String>,
     /// Encoded anew, as a job: see [`super::encodes`].
     preset: Option<String>,
+    /// `h264`: encoded anew unless that is what it is.
+    codec: Option<String>,
 }
 
 /// What is made of the clip.
@@ -58,6 +65,8 @@ pub enum Form {
     File,
     Explained,
     Encoded(Preset),
+    /// As a file where all pictures are H.264, else encoded.
+    H264,
 }
 
 /// `GET /api/host/clip/{device}.mp4?start&end`
@@ -83,10 +92,14 @@ pub async fn span(
         .as_deref()
         .map(|text| choice("preset", Some(text), &Preset::ALL.map(|preset| (preset.name(), preset))))
         .transpose()?;
+    let h264 = query.codec.as_deref().map(|text| choice("codec", Some(text), &[("h264", true)])).transpose()?;
+    let h264 = h264.unwrap_or(false);
     let form = match preset {
         _ if explain => Form::Explained,
         Some(_) if sound_only => return Err(Error::new(Kind::Invalid, "only pictures are encoded anew").at("preset")),
         Some(preset) => Form::Encoded(preset),
+        None if h264 && sound_only => return Err(Error::new(Kind::Invalid, "there are no pictures").at("codec")),
+        None if h264 => Form::H264,
         None => Form::File,
     };
     let (start, end) = asked.ends(state.clock.wall())?;
@@ -181,7 +194,13 @@ async fn serve(
             return Ok(moved(&device.id, &Cut { span: wish.span.start..end, ..wish }, form));
         }
     };
+    let form = match form {
+        Form::H264 if clip.has_others_than_h264() => Form::Encoded(ANY_PLAYER),
+        Form::H264 => Form::File,
+        form => form,
+    };
     let content = match form {
+        Form::File | Form::H264 if clip.is_mixed() => return Ok(mixed(&clip)),
         // Looking at the head must not start an hour of work.
         Form::Encoded(preset) if request.method() == Method::HEAD => return state.encodes.peek(&clip, preset),
         Form::Encoded(preset) => return state.encodes.ask(*clip, preset),
@@ -193,7 +212,7 @@ async fn serve(
             location: None,
             file_name: None,
         },
-        Form::File => content(&clip),
+        Form::File | Form::H264 => content(&clip),
     };
     Ok(respond(request, &state.readers, content))
 }
@@ -249,6 +268,7 @@ pub fn address(device: &DeviceId, wish: &Cut, form: Form) -> String {
     match form {
         Form::File => {}
         Form::Explained => out.push_str("&explain=1"),
+        Form::H264 => out.push_str("&codec=h264"),
         Form::Encoded(preset) => {
             let _ = write!(out, "&preset={}", preset.name());
         }
@@ -273,6 +293,40 @@ fn too_long(device: &DeviceId, span: &Range<Utc90k>, most_90k: i64) -> HttpRespo
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::LINK, format!("<{playlist}>; rel=\"alternate\"")))
         .json(json!({"error": {"kind": "too_long", "message": message, "playlist_url": playlist}}))
+}
+
+/// 409, with what plays instead.
+fn mixed(clip: &Clip) -> HttpResponse {
+    let Range { start, end } = clip.wish.span;
+    let playlist = format!("/api/host/playlist/{}.m3u8?start={}&end={}", clip.device, exact(start), exact(end));
+    let stretches = clip.stretches();
+    let spans: Vec<_> = stretches
+        .iter()
+        .take(SPANS_MAX)
+        .map(|(codec, span)| json!({"start": to_the_tick(span.start), "end": to_the_tick(span.end), "codec": codec.name()}))
+        .collect();
+    let first = spans.first().map_or(Value::Null, Value::clone);
+    let message = format!(
+        "its pictures are of several codecs, which no player takes in one file: ask with codec=h264 to have all encoded \
+         anew, or for one of {} shorter spans; the first is {} from {} to {}",
+        stretches.len(),
+        first["codec"].as_str().unwrap_or_default(),
+        first["start"].as_str().unwrap_or_default(),
+        first["end"].as_str().unwrap_or_default(),
+    );
+    let clip_url = address(&clip.device, &clip.wish, Form::H264);
+    HttpResponse::build(StatusCode::CONFLICT).insert_header((header::CACHE_CONTROL, "no-store")).json(json!({"error": {
+        "kind": Kind::Conflict.name(), "message": message, "clip_url": clip_url, "playlist_url": playlist, "spans": spans,
+    }}))
+}
+
+/// RFC 3339 with so many digits that the tick is told.
+pub fn to_the_tick(at: Utc90k) -> String {
+    let text = at.rfc3339();
+    match at.0.rem_euclid(90) {
+        0 => text,
+        ticks => format!("{}{:03}Z", text.trim_end_matches('Z'), (ticks * 1000 + 45) / 90),
+    }
 }
 
 fn nothing(device: &WebDevice, span: &Range<Utc90k>) -> Error {

@@ -15,7 +15,6 @@ use std::{
 };
 
 use actix_web::HttpResponse;
-use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::{
     sync::{Notify, Semaphore},
@@ -26,13 +25,10 @@ use super::{
     clip_jobs::{job_url, reply},
     facts,
     reader::Readers,
-    slices::{Slice, pieces},
+    recode::{Scratch, Tools, encode},
 };
 use crate::{
-    capture::{
-        Input, Spawner,
-        command::{Preset, encode_clip},
-    },
+    capture::{Spawner, command::Preset},
     clock::{Clock, Mono},
     config::Settings,
     error::{Error, Kind, Result},
@@ -327,12 +323,16 @@ impl Inner {
             }
         });
         let unfinished = Unfinished(self.folder.join(format!("{id}.part")));
-        let command = encode_clip(&self.settings, preset, &unfinished.0);
+        let scratch = |number| {
+            let path = self.folder.join(format!("{id}.{number}.part"));
+            Ok(Scratch { keep: Box::new(Unfinished(path.clone())), path })
+        };
+        let tools = Tools { spawner: &self.spawner, readers: &self.readers, settings: &self.settings };
         let limit = Duration::from_secs(self.settings.limits.encode_seconds);
         let too_large =
             || Error::new(Kind::Full, format!("the result is larger than the {room} bytes there are for it"));
         tokio::select! {
-            done = self.spawner.encode(command, stream(clip, &self.readers), hear, limit) => done?,
+            done = encode(tools, clip, preset, &unfinished.0, scratch, hear, limit) => done?,
             () = full.notified() => return Err(too_large()),
         }
         let bytes = fs::metadata(&unfinished.0).map_err(failed(&unfinished.0))?.len();
@@ -388,12 +388,4 @@ impl Drop for Unfinished {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
-}
-
-/// The bytes of a clip, as FFmpeg reads them.
-pub fn stream(clip: Clip, readers: &Readers) -> Input {
-    let mut slices = Vec::with_capacity(1 + clip.movie.pieces.len());
-    slices.extend(clip.slices().map(|(file, range)| Slice::File(file.clone(), range)));
-    slices.insert(0, Slice::Bytes(clip.movie.head.clone()));
-    pieces(slices, readers.clone()).boxed()
 }

@@ -60,6 +60,7 @@ mod playlists;
 mod quiet;
 mod range;
 pub mod reader;
+pub mod recode;
 mod restart;
 mod route;
 mod routes;
@@ -80,7 +81,7 @@ mod ui;
 #[cfg(test)]
 mod tests;
 
-pub use clips::{Form, address};
+pub use clips::{ANY_PLAYER, Form, address, to_the_tick};
 pub use commands::handler;
 pub use heatmap::Heatmap;
 pub use live::HotCache;

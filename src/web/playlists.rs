@@ -1,5 +1,7 @@
 //! HLS over the archive: whole hours and any span, as byte ranges of the chunks' stable addresses.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -29,17 +31,42 @@ const SPAN_90K: i64 = 3600 * TICKS_PER_SECOND;
 /// From then on no segment of that time can still be on its way into hot.
 const ARRIVAL_90K: i64 = 10 * TICKS_PER_SECOND;
 
+/// Whether a list is wanted that leads to the one of the address.
+#[derive(Debug, Deserialize)]
+pub struct Variants {
+    /// `1`: one that names the codecs and leads to the same list.
+    multivariant: Option<String>,
+}
+
+impl Variants {
+    /// The address of the list itself, when one that leads there is wanted.
+    fn leads_to(&self, request: &HttpRequest) -> Result<Option<String>> {
+        match self.multivariant.as_deref() {
+            None | Some("0") => return Ok(None),
+            Some("1") => {}
+            Some(_) => return Err(Error::new(Kind::Invalid, "must be 0 or 1").at("multivariant")),
+        }
+        let others = request.query_string().split('&').filter(|pair| !pair.starts_with("multivariant="));
+        let others = others.collect::<Vec<_>>().join("&");
+        let mark = if others.is_empty() { "" } else { "?" };
+        Ok(Some(format!("{}{mark}{others}", request.path())))
+    }
+}
+
 /// `GET /host/stream/{device}/segments/{hour}/archive.m3u8?date=YYYY-MM-DD`
 pub async fn hour(
     request: HttpRequest,
     state: State,
     path: web::Path<(String, String)>,
     day: web::Query<OfDay>,
+    variants: web::Query<Variants>,
 ) -> Result<HttpResponse> {
     let (device, hour) = path.into_inner();
     let device = state.device(&device)?;
     let hour = Hour::parse(&hour, &day, state.clock.wall())?;
-    serve(&request, &state, &device, Wish { from: hour.from, to: hour.to, start_at: None, slides: false }).await
+    let leads_to = variants.leads_to(&request)?;
+    serve(&request, &state, &device, Wish { from: hour.from, to: hour.to, start_at: None, slides: false, leads_to })
+        .await
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,6 +82,7 @@ pub async fn span(
     state: State,
     device: web::Path<String>,
     span: web::Query<Span>,
+    variants: web::Query<Variants>,
 ) -> Result<HttpResponse> {
     let device = state.device(&device)?;
     let asked = Asked {
@@ -69,8 +97,8 @@ pub async fn span(
     if to - from > SPAN_MAX_90K {
         return Err(Error::new(Kind::Invalid, "at most 48 hours in one playlist").at("end"));
     }
-    let slides = start.is_none() && end.is_none();
-    serve(&request, &state, &device, Wish { from, to, start_at: Some(from), slides }).await
+    let (slides, leads_to) = (start.is_none() && end.is_none(), variants.leads_to(&request)?);
+    serve(&request, &state, &device, Wish { from, to, start_at: Some(from), slides, leads_to }).await
 }
 
 #[derive(Serialize)]
@@ -101,10 +129,12 @@ struct Wish {
     start_at: Option<Utc90k>,
     /// The address names no moment: at each look the list begins with what was recorded an hour ago.
     slides: bool,
+    /// A multivariant list is wanted, that leads to this address.
+    leads_to: Option<String>,
 }
 
 async fn serve(request: &HttpRequest, state: &WebState, device: &WebDevice, wish: Wish) -> Result<HttpResponse> {
-    let Wish { from, to, start_at, slides } = wish;
+    let Wish { from, to, start_at, slides, leads_to } = wish;
     // Before the snapshot: what is committed in between makes the list longer, never closed too early.
     let waits = device.hot.waiting_bytes() > 0;
     let now = state.clock.wall();
@@ -127,7 +157,7 @@ async fn serve(request: &HttpRequest, state: &WebState, device: &WebDevice, wish
             false => Error::new(Kind::Unavailable, format!("{} has nothing of it on the disk yet", device.id)),
         });
     }
-    let text = list.to_string();
+    let text = leads_to.map_or_else(|| list.to_string(), |uri| list.multivariant(&uri));
     let content = Content {
         etag: Some(format!("\"{:08x}-{}\"", crc32c::crc32c(text.as_bytes()), text.len())),
         slices: vec![Slice::Bytes(text.into())],
@@ -160,6 +190,8 @@ async fn parts(state: &WebState, device: &WebDevice, selection: &Selection) -> R
             init: table.init.0..table.init.0 + table.init.1,
             pieces: pieces(&table, part),
             grows: !part.chunk.sealed && part.to >= part.chunk.end,
+            codecs: Arc::clone(&part.chunk.codecs),
+            size: table.tracks.video.as_ref().map(|config| (config.width, config.height)),
         });
     }
     Ok(out)

@@ -25,7 +25,9 @@ const LISTED: &[u16] = &[404, 500, 503];
 const MADE: &[u16] = &[307, 404, 410, 413, 500, 503];
 
 /// And a result that grew beyond its budget.
-const ENCODED: &[u16] = &[307, 404, 410, 413, 500, 503, 507];
+const ENCODED: &[u16] = &[307, 404, 409, 410, 413, 500, 503, 507];
+/// Pictures of several codecs are no file.
+const WHOLE: &[u16] = &[307, 404, 409, 410, 413, 500, 503];
 
 const fn param(name: &'static str, shape: Shape, about: &'static str) -> Param {
     Param { name, shape, about, needed: false }
@@ -52,6 +54,8 @@ const WHICH_INCIDENTS: &[Param] = &[
     param("after", Shape::Like(r"^-?[0-9]+\.[A-Za-z0-9_-]+$"), "the page that follows: `next` of the page before"),
 ];
 
+const MULTIVARIANT: Param =
+    param("multivariant", Shape::Word(&["0", "1"]), "`1`: a list that names the codecs and leads to this one");
 const DATE: Param = param("date", Shape::Date, "that UTC day, instead of the latest");
 const START: Param = param("start", Shape::Moment, "RFC 3339 or seconds since 1970");
 const END: Param = param("end", Shape::Moment, "likewise; up to now without it");
@@ -164,6 +168,7 @@ pub const ROUTES: &[Entry] = &[
                 Shape::Word(&["fast", "medium", "high", "low", "pi_optimized"]),
                 "encoded anew, as a job: the reply is that of `/api/host/clip-jobs/{id}`",
             ),
+            param("codec", Shape::Word(&["h264"]), "the file where all of it is H.264, else the same as `preset=fast`"),
         ]),
     ),
     entry(
@@ -190,7 +195,7 @@ pub const ROUTES: &[Entry] = &[
         || read().to(playlists::span),
         Doc::new("HLS of any span; without `start` the last hour, without `end` it grows", Bytes(&[HLS]))
             .others(LISTED)
-            .query(&[START, END, DURATION]),
+            .query(&[START, END, DURATION, MULTIVARIANT]),
     ),
     entry(
         "/api/host/timeline/{device}",
@@ -403,12 +408,12 @@ pub const ROUTES: &[Entry] = &[
     entry(
         "/host/stream/{device}/segments/{hour}/archive.m3u8",
         || read().to(playlists::hour),
-        Doc::new("HLS of the hour", Bytes(&[HLS])).others(LISTED).query(&[DATE]),
+        Doc::new("HLS of the hour", Bytes(&[HLS])).others(LISTED).query(&[DATE, MULTIVARIANT]),
     ),
     entry(
         "/host/stream/{device}/segments/{hour}/archive_hour_{again}.mp4",
         || read().to(clips::hour),
-        Doc::new("The clip of the hour", Bytes(&["video/mp4"])).others(MADE).query(&[DATE]),
+        Doc::new("The clip of the hour", Bytes(&["video/mp4"])).others(WHOLE).query(&[DATE]),
     ),
     entry(
         "/host/stream/{device}/audio/{hour}/audio_10s_{piece}.m4a",

@@ -26,6 +26,8 @@ pub const ERROR: Shape = Fields(&[(
         ("message", Text),
         ("path?", Text),
         ("playlist_url?", Link),
+        ("clip_url?", Link),
+        ("spans?", List(&Fields(&[("start", Time), ("end", Time), ("codec", Word(&["h264", "h265"]))]))),
     ]),
 )]);
 

@@ -44,6 +44,7 @@ mod pictures;
 mod pins;
 mod playlists;
 mod scarce;
+mod swapped;
 mod timeline;
 mod transcoding;
 

@@ -5,6 +5,7 @@
 mod clips;
 mod failing_disk;
 mod footage;
+mod mixed;
 #[path = "../../fuzz/shared/mp4_folded.rs"]
 mod mp4_folded;
 mod playing;

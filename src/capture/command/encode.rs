@@ -33,16 +33,21 @@ impl Preset {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|preset| preset.name() == name)
     }
+
+    /// libx264's `-preset` and `-crf`.
+    pub(super) fn x264(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Fast => ("veryfast", "28"),
+            Self::Medium => ("medium", "23"),
+            Self::High => ("slow", "20"),
+            Self::Low | Self::PiOptimized => ("ultrafast", "30"),
+        }
+    }
 }
 
 /// Reads an MP4 whose table comes first on its input, writes another one to `output`, tells its progress on its output.
 pub fn encode_clip(settings: &Settings, preset: Preset, output: &Path) -> FfmpegCommand {
-    let (effort, quality) = match preset {
-        Preset::Fast => ("veryfast", "28"),
-        Preset::Medium => ("medium", "23"),
-        Preset::High => ("slow", "20"),
-        Preset::Low | Preset::PiOptimized => ("ultrafast", "30"),
-    };
+    let (effort, quality) = preset.x264();
     let mut args = Args::default();
     // Two threads: each of libx264's holds pictures of its own, and recording comes first.
     args.add("-nostdin -hide_banner -nostats -loglevel error -y -threads 2 -filter_threads 1");

@@ -18,6 +18,7 @@ use super::{
 
 mod encode;
 mod input;
+mod joined;
 mod output;
 mod probe;
 mod still;
@@ -27,6 +28,7 @@ mod tests;
 mod transcode;
 
 pub use encode::{Preset, encode_clip};
+pub use joined::{encode_stretch, join};
 pub use probe::{encoder_trial, probe_source, text_trial, version};
 pub use still::{Still, StillInput, still};
 pub use transcode::{

@@ -60,6 +60,24 @@ fn still(ms: i64) -> String {
     format!("/host/stream/cam/thumbnails/22/{}.jpg", OLD.start_ms + ms)
 }
 
+/// What lies beside a chunk stays when the chunk is encoded anew.
+#[test]
+fn a_new_generation_keeps_the_stills_and_verdicts_of_its_footage() {
+    let host = host();
+    let ask = || {
+        let verdicts = host.get("/api/host/metadata/cam?from=1699999500&to=1699999520").json();
+        (host.get("/api/host/thumbnails/cam/22").json(), host.get(&still(590_000)).body, verdicts)
+    };
+    let before = ask();
+    let index = &host.device().index;
+    let old = index.get(&OLD).unwrap();
+    let new = ChunkEntry { key: ChunkKey { generation: 1, ..OLD }, bytes: 9, ..old.as_ref().clone() };
+    index.replace(&OLD, new, true);
+    let after = ask();
+    assert_eq!((&after.0, &after.2), (&before.0, &before.2));
+    assert!(before.1 == after.1 && before.0["count"] == 80 && before.2["count"].as_u64() > Some(10));
+}
+
 #[test]
 fn stills_of_an_hour_are_listed_and_served_wherever_they_lie() {
     let host = host();
