@@ -120,6 +120,7 @@ impl Transcoder {
             near_90k: 0,
             written_bytes: 0,
         };
+        let mut speed = 0.0;
         let (mut cutter, count) = (Cutter::default(), source.plan.shown.len().max(1) as f64);
         let exit = keeper.run(command, source.handle()?, None, &mut |bytes, active| {
             let before = out.layer.pictures();
@@ -127,14 +128,15 @@ impl Transcoder {
             let pictures = out.layer.pictures();
             if pictures > before {
                 let share = pictures as f64 / count;
-                control.tell(share, share * source.seconds() / active.as_secs_f64().max(0.001));
+                speed = share * source.seconds() / active.as_secs_f64().max(0.001);
+                control.tell(share, speed);
             }
             Ok(())
         })?;
         judge(&exit, !working.hardware_decode)?;
         cutter.finish(&mut |piece| out.piece(piece))?;
         let sealed = out.finish()?;
-        control.tell(1.0, 0.0);
+        control.tell(1.0, speed);
         Ok(sealed)
     }
 

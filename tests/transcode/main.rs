@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod fakes;
+#[path = "../chunk/footage.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod footage;
 mod real;
 mod rig;
 #[path = "../chunk/support.rs"]

@@ -6,13 +6,15 @@ use capstan::{
     clock::Clock,
     media::VideoCodec,
     merge::recover::verify_file,
-    playback::FragmentTable,
+    playback::{ClipCache, FragmentTable, TableCache},
+    storage::DeviceIndex,
     transcode::{Encode, Made, Reason},
 };
 
 use crate::{
+    footage::Footage,
     rig::{RECORDED, Rig, SOUND, Watcher, decodes, options, read, shown, sound_md5},
-    support::{Media, encode, ffprobe},
+    support::{Media, START, device, encode, ffprobe},
 };
 
 fn short() -> Media {
@@ -72,6 +74,33 @@ fn a_chunk_with_sound_becomes_hevc() {
     assert!(told.is_sorted_by(|one, next| one.0 <= next.0) && told.last().unwrap().0 == 1.0, "{told:?}");
     // Twelve seconds in GOPs of four.
     assert_eq!(table.fragments().len(), 3);
+}
+
+/// In the place of its source it is cut like any chunk: the same pictures and sounds, each at its moment.
+#[test]
+fn clips_of_a_successor_are_exact() {
+    let mut media = media(&format!("{SOUND} {RECORDED} -map 0 -map 1 -c:a aac -b:a 64k"));
+    for gop in &mut media.gops[7..] {
+        gop.video.iter_mut().for_each(|run| run.base += 5 * 90_000);
+        gop.audio.iter_mut().for_each(|run| run.base += 5 * 44_100);
+    }
+    let rig = Rig::new(&media, options());
+    let made = rig.run().unwrap();
+    std::fs::rename(rig.successor(), rig.source()).unwrap();
+    let path = rig.source();
+    let mut footage = Footage {
+        place: rig.place,
+        index: DeviceIndex::new(device()),
+        cache: TableCache::default(),
+        clips: ClipCache::default(),
+        samples: Vec::new(),
+        frames: Vec::new(),
+    };
+    footage.learn(&path, START);
+    footage.index.put(made.entry);
+    for (from, to) in [(0.0, 17.0), (2.5, 5.3), (4.0, 9.0), (6.0, 14.2), (13.0, 16.9)] {
+        footage.check(from, to, "a successor");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ use crate::support::{Media, Place, START, device, ffmpeg};
 /// Pictures of a moving test pattern as our recorder encodes them: no B-frames, an IDR a second.
 pub const RECORDED: &str = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=12 -c:v libx264 -preset ultrafast \
                             -pix_fmt yuv420p -g 25 -bf 0 -b:v 2M -x264-params scenecut=0";
-pub const SOUND: &str = "-f lavfi -i sine=frequency=440:sample_rate=48000:duration=12";
+pub const SOUND: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=12";
 
 pub struct Rig {
     pub place: Place,

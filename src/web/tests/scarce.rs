@@ -48,6 +48,7 @@ const OTHERS: &[&str] = &[
     "/host/stream/{device}/captures/latest.json",
     "/readyz",
     "/api/events",
+    "/api/transcode",
     "/api/host/health",
     "/api/host/clip-jobs/{id}",
     "/api/host/clip-jobs/{id}.mp4",
