@@ -135,17 +135,9 @@ impl Away {
             return;
         }
         self.told(Ok(()));
-<<<<<<< HEAD
-        loop {
-            // Each round copies or deletes, or says that there is no more to do.
-            if self.ended.load(Ordering::Acquire) || !self.round() {
-                break;
-            }
-=======
         let mut more = true;
         while more && !self.ended.load(Ordering::Acquire) {
             more = self.round();
->>>>>>> keep
         }
         self.waits_for(None);
         self.publish(|status| status.copying = None);

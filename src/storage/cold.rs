@@ -234,12 +234,7 @@ impl ColdDir {
                 stat.st_mtime.saturating_mul(TICKS_PER_SECOND) + (stat.st_mtime_nsec as i64) * 9 / 100_000,
             ),
             inode: stat.st_ino,
-<<<<<<< HEAD
-            #[allow(clippy::unnecessary_cast, reason = "32 bits on other processors")]
-            links: stat.st_nlink as u64,
-=======
             is_linked: stat.st_nlink > 1,
->>>>>>> keep
         })
     }
 

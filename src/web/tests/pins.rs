@@ -92,3 +92,22 @@ fn who_is_not_there_and_who_comes_from_elsewhere_are_refused() {
     let allowed = host.ask("PUT", "/api/host/pins", &["Content-Length: 0"]);
     assert_eq!((allowed.status, allowed.header("allow")), (405, Some("get, head, post")));
 }
+
+/// Who must not delete what is pinned has to know that nobody knows.
+#[test]
+fn without_a_database_nothing_is_known_of_pins() {
+    let host = Host::start_with(|settings, _| {
+        fs::create_dir_all(&settings.storage.root).unwrap();
+        let database = rusqlite::Connection::open(settings.storage.root.join("capstan.db")).unwrap();
+        database.pragma_update(None, "user_version", 99).unwrap();
+    });
+    host.state.registry.wait_opened();
+    assert!(host.state.registry.pins().is_none());
+    for path in ["/api/host/pins", "/api/host/pins?device=cam", "/api/host/pins/1"] {
+        assert_eq!(host.get(path).status, 503, "{path}");
+    }
+    assert_eq!(host.change("POST", "/api/host/pins", &body(100, 90)).status, 503);
+    assert_eq!(host.ask("DELETE", "/api/host/pins/1", &[]).status, 503);
+    // The rest of the timeline is told all the same.
+    assert_eq!(host.get("/api/host/timeline/cam").status, 200);
+}
