@@ -108,6 +108,7 @@ impl Actor for LoadActor {
 /// Reads the load since it was read before.
 #[derive(Debug, Default)]
 pub struct LoadReader {
+    system: sysinfo::System,
     before: Option<CpuTimes>,
     io_wait: VecDeque<CpuTimes>,
     readings: u64,
@@ -115,15 +116,17 @@ pub struct LoadReader {
 
 impl LoadReader {
     pub fn read(&mut self) -> Load {
+        self.system.refresh_cpu_usage();
         let times = CpuTimes::read();
         self.readings += 1;
         let mut load = Load {
+            cpu_percent: f64::from(self.system.global_cpu_usage()),
             io_pressure_percent: procfs::IoPressure::current().ok().map(|psi| f64::from(psi.some.avg10)),
             readings: self.readings,
             ..Load::default()
         };
         if let (Some(before), Some(now)) = (self.before, times) {
-            (load.cpu_percent, load.foreign_cpu_percent) = now.busy_percent_since(before);
+            load.foreign_cpu_percent = now.foreign_percent_since(before);
         }
         if let Some(now) = times {
             let oldest = self.io_wait.front().copied().unwrap_or(now);
@@ -158,18 +161,17 @@ impl CpuTimes {
         Some(Self { all, idle: cpu.idle, io_wait, kin: kin::ticks() })
     }
 
-    /// Of everything, and of everything but our children.
-    fn busy_percent_since(self, before: Self) -> (f64, f64) {
+    /// Of everything but our children.
+    fn foreign_percent_since(self, before: Self) -> f64 {
         let all = self.all.saturating_sub(before.all);
         if all == 0 {
-            return (0.0, 0.0);
+            return 0.0;
         }
         let rested = (self.idle + self.io_wait).saturating_sub(before.idle + before.io_wait);
         let busy = all.saturating_sub(rested);
         // A child that another process has taken over counts for nobody: then it is less than before.
         let foreign = busy.saturating_sub(self.kin.saturating_sub(before.kin));
-        let percent = |ticks: u64| ticks as f64 * 100.0 / all as f64;
-        (percent(busy), percent(foreign))
+        foreign as f64 * 100.0 / all as f64
     }
 
     /// iowait may run backwards (proc(5)): then it is 0.
@@ -197,16 +199,16 @@ mod tests {
 
     #[test]
     fn what_our_children_take_is_not_foreign() {
-        let check = |before: [u64; 4], now: [u64; 4], expected: (f64, f64)| {
+        let check = |before: [u64; 4], now: [u64; 4], expected: f64| {
             let times = |[all, idle, io_wait, kin]: [u64; 4]| CpuTimes { all, idle, io_wait, kin };
-            assert_eq!(times(now).busy_percent_since(times(before)), expected, "{before:?} → {now:?}");
+            assert_eq!(times(now).foreign_percent_since(times(before)), expected, "{before:?} → {now:?}");
         };
-        check([0, 0, 0, 0], [200, 100, 0, 80], (50.0, 10.0));
-        check([0, 0, 0, 0], [200, 60, 40, 0], (50.0, 50.0));
+        check([0, 0, 0, 0], [200, 100, 0, 80], 10.0);
+        check([0, 0, 0, 0], [200, 60, 40, 0], 50.0);
         // The kernel's two books differ by a tick, or a child went with its time.
-        check([0, 0, 0, 0], [200, 100, 0, 101], (50.0, 0.0));
-        check([0, 0, 0, 500], [200, 100, 0, 400], (50.0, 50.0));
-        check([200, 100, 0, 0], [200, 100, 0, 0], (0.0, 0.0));
+        check([0, 0, 0, 0], [200, 100, 0, 101], 0.0);
+        check([0, 0, 0, 500], [200, 100, 0, 400], 50.0);
+        check([200, 100, 0, 0], [200, 100, 0, 0], 0.0);
     }
 
     #[test]
@@ -217,7 +219,7 @@ mod tests {
         actor.read();
         let load = published.load();
         assert!((0.0..=100.0).contains(&load.cpu_percent), "{load:?}");
-        assert!(load.foreign_cpu_percent <= load.cpu_percent, "{load:?}");
+        assert!((0.0..=100.0).contains(&load.foreign_cpu_percent), "{load:?}");
         assert!(CpuTimes::read().is_some_and(|times| times.all > times.io_wait));
     }
 
