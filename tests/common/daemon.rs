@@ -142,11 +142,11 @@ pub fn capstan(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs to its end; panics when that takes longer than 20 s. Returns the code and everything it said.
+/// Runs to its end; panics when that takes longer than a minute: encoding is niced. Returns the code and everything it said.
 pub fn finished(mut command: Command) -> (i32, String) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut status = None;
-    let ended = holds_within(Duration::from_secs(20), || {
+    let ended = holds_within(Duration::from_secs(60), || {
         status = child.try_wait().unwrap();
         status.is_some()
     });
