@@ -88,6 +88,8 @@ fn plans() {
         most: 32,
     };
     let pins = Pins::default();
+    // The current hour of each device stays.
+    let all = DEVICES * (CHUNKS as usize - 3);
     let time = |wanted: Wanted, expected: usize| {
         let mut times: Vec<Duration> = (0..ROUNDS)
             .map(|_| {
@@ -107,8 +109,10 @@ fn plans() {
     let (due, due_most) = time(Wanted { limits: Some(Limits { retention: Duration::ZERO, ..limits }), ..wanted }, 32);
     println!("{chunks} chunks, nearly all due: {due:.1} ms, {due_most:.1} ms at most");
     let (short, short_most) = time(Wanted { free_bytes: 1 << 30, limits: None, ..wanted }, 32);
+    let (last, last_most) = time(Wanted { free_bytes: u64::MAX, limits: None, most: usize::MAX, ..wanted }, all);
+    println!("{chunks} chunks, every one planned to go: {last:.1} ms, {last_most:.1} ms at most; {short_most:.2} ms");
     println!(
-        "claim\tcleaner_plan\t\tmedian {short:.1} ms, {short_most:.1} ms at most, of {ROUNDS}; all due {due:.1} ms"
+        "claim\tcleaner_plan\t\t{short:.2} ms a round, {due:.2} ms when nearly all are due, {last:.0} ms for all at once"
     );
     println!("claim\tcleaner_round\t\t{quiet:.2} ms: {:.4} % of a core", quiet / 60_000.0 * 100.0);
     let bytes = Limits { max_bytes: chunks as u64 * (CHUNK_BYTES as u64) - (1 << 30), ..limits };
@@ -123,7 +127,7 @@ fn files() {
     let index = DeviceIndex::new("cam".parse().unwrap());
     let start = Utc90k::from_seconds(1_795_143_600);
     let content = vec![0x5a_u8; CHUNK_BYTES];
-    let (mut moves, mut deletes) = (Vec::new(), Vec::new());
+    let (mut moves, mut deletes, mut works) = (Vec::new(), Vec::new(), Vec::new());
     // One at a time, as they leave a ring, and no more of the disk than one takes.
     for number in 0..GONE {
         let at = start + number * 600 * 90_000;
@@ -135,10 +139,11 @@ fn files() {
             library::shelve(&volume, &index, chunk.key, &ring).unwrap().unwrap();
         }
         moves.push(now().since(began));
-        let began = now();
+        let (began, used) = (now(), cpu());
         let gone = index.forget(&chunk.key).unwrap();
         library::remove(&volume, index.device(), &gone).unwrap();
         deletes.push(now().since(began));
+        works.push(cpu() - used);
     }
     let pictures = folder.path().join("hour");
     fs::create_dir(&pictures).unwrap();
@@ -148,7 +153,7 @@ fn files() {
     let began = now();
     fs::remove_dir_all(&pictures).unwrap();
     let rm = now().since(began);
-    println!("claim\tcleanup\t{:.0} ms, 18,000 JPEGs\t{}", rm.as_secs_f64() * 1e3, told(deletes));
+    println!("claim\tcleanup\t{:.0} ms, 18,000 JPEGs\t{}; CPU {}", rm.as_secs_f64() * 1e3, told(deletes), told(works));
     println!("claim\tshelve\t\t{}", told(moves));
 }
 
@@ -164,6 +169,12 @@ fn record(volume: &Arc<Volume>, index: &DeviceIndex, chunk: &ChunkEntry, content
         put(&siblings::path(volume, index.device(), sibling, chunk.key, chunk.place), &content[..480 << 10]);
     }
     index.put(chunk.clone());
+}
+
+/// What this thread has used of a core.
+fn cpu() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
 }
 
 fn told(mut times: Vec<Duration>) -> String {

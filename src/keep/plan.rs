@@ -4,7 +4,7 @@
 
 use std::{
     cmp::{Ordering, Reverse},
-    collections::HashSet,
+    collections::{BinaryHeap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -104,13 +104,10 @@ pub struct Plan {
 /// `pins` is None while nobody knows them: then nothing is deleted at all.
 pub fn plan(footage: &[Footage<'_>], pins: Option<&Pins>, now: Now, wanted: Wanted) -> Plan {
     let mut planner = Planner { footage, pins, now, wanted, plan: Plan::default(), gone: HashSet::new() };
-    if let Some(limits) = wanted.limits {
-        planner.by_age(&limits);
-    }
+    let leave = wanted.limits.map(|limits| planner.by_age(&limits)).unwrap_or_default();
     planner.by_bytes();
-    // What is deleted for its bytes need not be shelved first.
-    let Planner { gone, plan, .. } = &mut planner;
-    plan.actions.retain(|action| action.deed != Deed::Shelve || !gone.contains(&(action.device, action.key)));
+    // After what frees space; and what is deleted need not be moved first.
+    planner.shelve(leave);
     if wanted.takes_away {
         planner.move_away();
     }
@@ -202,40 +199,54 @@ impl<'a> Planner<'a> {
         self.plan.actions.len() >= self.wanted.most
     }
 
-    fn reaches(&self, chunk: &ChunkEntry) -> bool {
-        self.wanted.away_is_there || shelf_of(chunk) == Shelf::Home
-    }
-
-    /// What left the window goes to the library, what left the library goes for good.
-    fn by_age(&mut self, limits: &Limits) {
+    /// What left window and library goes for good. Returns what leaves the ring for the library.
+    ///
+    /// Of each device no more is looked at than one round takes: after a setting was changed a whole archive may be due.
+    fn by_age(&mut self, limits: &Limits) -> Vec<Candidate<'a>> {
         let (window, whole) = (ticks_90k(limits.window), ticks_90k(limits.window + limits.retention));
-        let mut due: Vec<(i64, usize, &'a Arc<ChunkEntry>, Deed)> = Vec::new();
+        let (mut due, mut leave): (Vec<Candidate<'a>>, Vec<Candidate<'a>>) = (Vec::new(), Vec::new());
         let footage = self.footage;
         for (device, of) in footage.iter().enumerate() {
+            let mut of_device = 0;
             for (chunk, age) in self.older_than(of, of.chunks, whole) {
-                let deed = match self.hold(device, chunk, false) {
-                    Hold::Free => Deed::Delete(Why::Expired),
-                    Hold::Pinned if matches!(chunk.place, Place::Ring(_)) => Deed::Shelve,
-                    Hold::Pinned => continue,
+                match self.hold(device, chunk, false) {
+                    Hold::Free if of_device == self.wanted.most => {
+                        self.plan.more = true;
+                        break;
+                    }
+                    Hold::Free => {
+                        of_device += usize::from(shelf_of(chunk) == self.wanted.on);
+                        due.push((age, device, chunk));
+                    }
+                    Hold::Pinned if matches!(chunk.place, Place::Ring(_)) => leave.push((age, device, chunk)),
+                    Hold::Pinned => {}
                     Hold::Unknown => {
                         self.plan.waits_for_pins = true;
-                        continue;
+                        break;
                     }
-                };
-                due.push((age, device, chunk, deed));
+                }
             }
             if whole > window && self.wanted.on == Shelf::Home {
-                let leave = self.older_than(of, of.chunks.from_ring(), window);
-                let leave = leave.filter(|(chunk, age)| *age < whole && matches!(chunk.place, Place::Ring(_)));
-                due.extend(leave.map(|(chunk, age)| (age, device, chunk, Deed::Shelve)));
+                let old = self.older_than(of, of.chunks.from_ring(), window);
+                let old = old.filter(|(chunk, age)| *age < whole && matches!(chunk.place, Place::Ring(_)));
+                // One more than a round takes tells that there is more.
+                leave.extend(old.take(self.wanted.most.saturating_add(1)).map(|(chunk, age)| (age, device, chunk)));
             }
         }
-        due.sort_by_key(|(age, device, chunk, _)| (Reverse(*age), chunk.start, *device));
-        for (_, device, chunk, deed) in due {
-            if deed != Deed::Shelve {
-                self.gone.insert((device, chunk.key));
+        due.sort_by(older);
+        for (_, device, chunk) in due {
+            self.gone.insert((device, chunk.key));
+            self.act(device, chunk, Deed::Delete(Why::Expired));
+        }
+        leave
+    }
+
+    fn shelve(&mut self, mut leave: Vec<Candidate<'a>>) {
+        leave.sort_by(older);
+        for (_, device, chunk) in leave {
+            if !self.gone.contains(&(device, chunk.key)) {
+                self.act(device, chunk, Deed::Shelve);
             }
-            self.act(device, chunk, deed);
         }
     }
 
@@ -318,26 +329,25 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Everything that may go: kept originals, then chunks, each oldest first.
+    /// Everything that may go, lazily: kept originals, then chunks, each oldest first.
     fn oldest_first(&self, wanted: &[bool]) -> impl Iterator<Item = (usize, &'a Arc<ChunkEntry>, bool)> + use<'a> {
+        let (now, away) = (self.now, self.wanted.away_is_there);
+        let footage = self.footage;
+        let of_wanted = footage.iter().enumerate().filter(|(device, _)| wanted.get(*device) == Some(&true));
         let mut originals = Vec::new();
-        let mut chunks = Vec::new();
-        for (device, of) in self.footage.iter().enumerate().filter(|(device, _)| wanted.get(*device) == Some(&true)) {
-            for original in of.originals.iter().filter(|it| self.reaches(it)) {
-                originals.push((of.ages.age_90k(original, self.now), device, original));
-            }
-            for chunk in of.chunks.iter() {
-                let may = may_leave(chunk, of.chunks, self.now) && self.reaches(chunk);
-                if may && (self.gone.is_empty() || !self.gone.contains(&(device, chunk.key))) {
-                    chunks.push((of.ages.age_90k(chunk, self.now), device, chunk));
-                }
-            }
+        for (device, of) in of_wanted.clone() {
+            let there = of.originals.iter().filter(|it| away || shelf_of(it) == Shelf::Home);
+            originals.extend(there.map(|original| (of.ages.age_90k(original, now), device, original)));
         }
-        // Stable sorts are quick with runs that are in order, and each device is one.
         originals.sort_by(older);
-        chunks.sort_by(older);
+        let gone = self.gone.clone();
+        let chunks = OldestFirst::new(of_wanted, now, move |device, of: &Footage<'_>, chunk: &ChunkEntry| {
+            may_leave(chunk, of.chunks, now)
+                && (away || shelf_of(chunk) == Shelf::Home)
+                && !gone.contains(&(device, chunk.key))
+        });
         let originals = originals.into_iter().map(|(_, device, chunk)| (device, chunk, true));
-        originals.chain(chunks.into_iter().map(|(_, device, chunk)| (device, chunk, false)))
+        originals.chain(chunks.map(|(device, chunk)| (device, chunk, false)))
     }
 
     /// Oldest first. One with an original stays until that has gone: it would be copied for a few days only.
@@ -366,6 +376,76 @@ type Candidate<'a> = (i64, usize, &'a Arc<ChunkEntry>);
 
 fn older(a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
     b.0.cmp(&a.0).then_with(|| (a.2.start, a.1).cmp(&(b.2.start, b.1)))
+}
+
+/// Labels that are so much older than their chunk is known to be were set by a clock that was wrong.
+const ODD_90K: i64 = 600 * TICKS_PER_SECOND;
+
+/// Chunks of several devices by age, oldest first, without a look at more than are asked for: each device's list is in
+/// order but for chunks with wrong labels, and those wait aside for their turn.
+struct OldestFirst<'a, F> {
+    lists: Vec<(usize, &'a Footage<'a>, std::slice::Iter<'a, Arc<ChunkEntry>>)>,
+    /// The next of each list, and the odd ones met so far: age, start, device, and the list it is the next of.
+    next: BinaryHeap<(i64, Reverse<Utc90k>, Reverse<usize>, Option<usize>, ByKey<'a>)>,
+    now: Now,
+    may_go: F,
+}
+
+/// Compared by its key, which tells apart what is of one age.
+struct ByKey<'a>(&'a Arc<ChunkEntry>);
+
+impl Ord for ByKey<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.0.key.cmp(&self.0.key)
+    }
+}
+
+impl PartialOrd for ByKey<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ByKey<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key == other.0.key
+    }
+}
+
+impl Eq for ByKey<'_> {}
+
+impl<'a, F: Fn(usize, &Footage<'_>, &ChunkEntry) -> bool> OldestFirst<'a, F> {
+    fn new(of: impl Iterator<Item = (usize, &'a Footage<'a>)>, now: Now, may_go: F) -> Self {
+        let lists = of.map(|(device, of)| (device, of, of.chunks.iter())).collect();
+        let mut all = Self { lists, next: BinaryHeap::new(), now, may_go };
+        (0..all.lists.len()).for_each(|list| all.advance(list));
+        all
+    }
+
+    fn advance(&mut self, list: usize) {
+        let Some((device, of, rest)) = self.lists.get_mut(list) else { return };
+        for chunk in rest.by_ref().filter(|chunk| (self.may_go)(*device, of, chunk)) {
+            let age = of.ages.age_90k(chunk, self.now);
+            let odd = chunk.end < PLAUSIBLE || self.now.moment.for_ages() - chunk.end > age + ODD_90K;
+            let of_list = (!odd).then_some(list);
+            self.next.push((age, Reverse(chunk.start), Reverse(*device), of_list, ByKey(chunk)));
+            if !odd {
+                break;
+            }
+        }
+    }
+}
+
+impl<'a, F: Fn(usize, &Footage<'_>, &ChunkEntry) -> bool> Iterator for OldestFirst<'a, F> {
+    type Item = (usize, &'a Arc<ChunkEntry>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (_, _, Reverse(device), list, ByKey(chunk)) = self.next.pop()?;
+        if let Some(list) = list {
+            self.advance(list);
+        }
+        Some((device, chunk))
+    }
 }
 
 #[cfg(test)]

@@ -212,8 +212,12 @@ fn healed_names(
 /// Reads the heads of the chunks in a folder, and tells what else is there.
 fn scan_names(volume: &Volume, device: &DeviceId, hour: &Hour, names: &[DirEntry], scanned: &mut Scanned) {
     let mut slots = Vec::new();
+    let mut originals = HashSet::new();
     for name in names {
         let text = name.name.to_str().unwrap_or_default();
+        if let Some((Companion::Original, chunk)) = Companion::parse(text) {
+            originals.insert(chunk);
+        }
         match hour.slot(text) {
             Some(slot) => slots.push(slot),
             None if name.is_dir || !is_ours(text) => scanned.unknown.push(hour.folder.join(&name.name)),
@@ -239,8 +243,7 @@ fn scan_names(volume: &Volume, device: &DeviceId, hour: &Hour, names: &[DirEntry
                     chunk.codecs = Arc::clone(&last.codecs);
                 }
                 let original = Companion::Original.beside(&path);
-                let kept = names.iter().any(|name| original.file_name() == Some(name.name.as_os_str()));
-                if kept
+                if originals.contains(&slot.file_name())
                     && let Ok((old, _)) = read_chunk(volume, device, hour, slot, &original)
                     // Two names of one file: a transcoder that was cut short tidies up.
                     && old.key != chunk.key

@@ -197,7 +197,7 @@ fn pinned_footage_stays_but_leaves_the_ring() {
             entry(minutes(0), Lies::Temp),
         ])
         .pin(0, minutes(4 * day), minutes(day + 25), false);
-    let expected = [(0, day + 30, Deed::Shelve), (0, day + 20, Deed::Delete(Why::Expired))];
+    let expected = [(0, day + 20, Deed::Delete(Why::Expired)), (0, day + 30, Deed::Shelve)];
     assert_eq!(host.deeds(HOME), expected);
     let short = Wanted { limits: None, free_bytes: u64::MAX, ..HOME };
     assert_eq!(host.deeds(short), [(0, day + 20, Deed::Delete(Why::Space))]);
