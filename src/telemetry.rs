@@ -52,6 +52,8 @@ pub struct Metrics {
     pub chunks_expired: Family<DeviceLabel, Counter>,
     pub chunks_evicted: Family<DeviceLabel, Counter>,
     pub oldest_chunk_age_seconds: Family<DeviceLabel, FloatGauge>,
+    pub cameras: Family<KindLabel, Gauge>,
+    pub camera_changes: Family<KindLabel, Counter>,
     pub incidents_open: Family<KindLabel, Gauge>,
     pub db_ok: Gauge,
     pub db_write_seconds: Histogram,
@@ -131,6 +133,8 @@ impl Metrics {
             chunks_expired: Family::default(),
             chunks_evicted: Family::default(),
             oldest_chunk_age_seconds: Family::default(),
+            cameras: Family::default(),
+            camera_changes: Family::default(),
             incidents_open: Family::default(),
             db_ok: Gauge::default(),
             db_write_seconds: commit_buckets(),
@@ -160,6 +164,9 @@ impl Metrics {
         metrics.db_written_bytes = metrics.disk_written_bytes.get_or_create_owned(&database);
         for kind in ["blackscreen", "freeze", "silence", "signal_lost"] {
             metrics.incidents_open.get_or_create_owned(&KindLabel { kind });
+        }
+        for kind in ["added", "changed", "removed", "refused"] {
+            metrics.camera_changes.get_or_create_owned(&KindLabel { kind });
         }
         metrics.register();
         metrics
@@ -212,6 +219,8 @@ impl Metrics {
             Unit::Seconds,
             self.oldest_chunk_age_seconds.clone(),
         );
+        r.register("cameras", "Cameras that are configured, by where", self.cameras.clone());
+        r.register("camera_changes", "Cameras added, changed and removed while running", self.camera_changes.clone());
         r.register("incidents_open", "Incidents that last", self.incidents_open.clone());
         r.register("db_ok", "1 while the database takes what it is told", self.db_ok.clone());
         r.register("db_write_seconds", "One transaction of the database", self.db_write_seconds.clone());

@@ -4,6 +4,8 @@
 //! none; whoever reads or edits waits on threads of this module, for a bounded time.
 
 mod actor;
+pub mod audit;
+pub mod cameras;
 pub mod incidents;
 pub mod maintenance;
 mod pending;
@@ -44,6 +46,7 @@ use crate::{
 };
 
 pub use actor::RegistryActor;
+pub use cameras::{Change, Roster, Stored};
 pub use incidents::{Cursor, Edit, Filter, Page};
 pub use maintenance::{Maintenance, Upkeep};
 use pending::Inbox;
@@ -111,6 +114,7 @@ struct Shared {
     inbox: Inbox,
     status: ArcSwap<RegistryStatus>,
     maintenance: ArcSwap<Maintenance>,
+    roster: ArcSwap<Roster>,
     began: Mono,
     /// Counts files that took the place of a damaged one.
     replaced: AtomicU64,
@@ -155,6 +159,7 @@ impl Registry {
             parts,
             status: ArcSwap::default(),
             maintenance: ArcSwap::default(),
+            roster: ArcSwap::default(),
             replaced: AtomicU64::new(0),
             readers: AtomicUsize::new(0),
             suspect: AtomicBool::new(false),

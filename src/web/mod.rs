@@ -41,6 +41,7 @@ pub mod encodes;
 mod error;
 pub mod events;
 pub mod facts;
+pub mod fleet;
 mod footage;
 mod heatmap;
 mod host;
@@ -94,6 +95,8 @@ pub struct WebState {
     pub metrics: Arc<Metrics>,
     /// In the order of the configuration; replaced as a whole when devices come and go.
     pub devices: Arc<ArcSwap<Vec<Arc<WebDevice>>>>,
+    /// What is configured, and who changes it.
+    pub fleet: Arc<dyn fleet::Fleet>,
     pub volume: Arc<Volume>,
     pub board: StateBoard,
     /// Down while starting and stopping.

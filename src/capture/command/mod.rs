@@ -26,7 +26,7 @@ mod test_source;
 mod tests;
 
 pub use encode::{Preset, encode_clip};
-pub use probe::{encoder_trial, probe_source, text_trial, version};
+pub use probe::{encoder_trial, look_source, probe_source, sight, text_trial, version};
 pub use still::{Still, StillInput, still};
 
 /// What a program is run with.
