@@ -35,7 +35,7 @@ use crate::{
     registry::{Registry, RegistryActor, RegistryParts},
     storage::{DeviceIndex, Retention, Volume, inventory},
     supervisor::{ChildSpec, Load, LoadActor, Slot, Supervisor},
-    web::{Heatmap, HotCache, Stills, WebState, encodes::Encodes, events::Feed, facts, reader::Readers},
+    web::{Heatmap, HotCache, Sights, Stills, WebState, encodes::Encodes, events::Feed, facts, reader::Readers},
 };
 
 /// Jobs that may wait for the commit thread: one commit and one reservation of run numbers for each device.
@@ -228,6 +228,7 @@ impl Host {
             feed,
             hot_cache: HotCache::default(),
             stills: Stills::new(self.spawner.clone()),
+            sights: Sights::new(self.spawner.clone()),
             tables: TableCache::default(),
             previews: PreviewCache::default(),
             heatmap: Heatmap::default(),

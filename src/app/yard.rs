@@ -326,6 +326,7 @@ fn web_device(device: &Arc<Device>, camera: &Arc<Camera>) -> WebDevice {
             DeviceStatus {
                 status: status.state.name(),
                 since: Some(status.since),
+                kind: status.kind,
                 reason: status.reason.clone(),
                 recorder: recorder(&told),
             }

@@ -208,7 +208,7 @@ mod tests {
         let parts = CapturesParts {
             volume,
             retention: Arc::new(Retention::at(clock.wall(), clock)),
-            devices: vec![(hot.clone(), counters.clone())],
+            devices: Arc::new(ArcSwap::from_pointee(vec![(hot.clone(), counters.clone())])),
             keep: Duration::from_secs(2 * 3600),
             min_free_bytes: 0,
             log: Logger::root(slog::Discard, slog::o!()),

@@ -222,6 +222,14 @@ impl super::Registry {
         self.shared.roster.load_full()
     }
 
+    /// Waits until the database was read: call it on a thread that may.
+    pub fn wait_roster(&self) -> Result<std::sync::Arc<Roster>> {
+        self.shared.inbox.wait_opened(super::OPENING_LIMIT);
+        let roster = self.roster();
+        let why = || self.status().error.unwrap_or_else(|| "the database does not answer".into());
+        if roster.is_known { Ok(roster) } else { Err(Error::new(Kind::Unavailable, why())) }
+    }
+
     /// The same from a database that can be read and not written.
     pub async fn read_roster(&self) -> Result<Roster> {
         self.read(load).await

@@ -41,13 +41,37 @@ pub enum Request {
     /// The body of `/api/host/state`.
     State,
     /// `[ArchiveRow]`, all devices when none is named.
-    ArchiveList { device: Option<DeviceId> },
+    ArchiveList {
+        device: Option<DeviceId>,
+    },
     /// `[ArchiveRow]` with what is wrong with each file.
-    ArchiveVerify { device: Option<DeviceId> },
+    ArchiveVerify {
+        device: Option<DeviceId>,
+    },
     /// The same after mending what can be mended; the open chunk is left alone.
-    ArchiveRepair { device: Option<DeviceId> },
+    ArchiveRepair {
+        device: Option<DeviceId>,
+    },
+    /// `[camera]` as `/api/cameras` tells it.
+    CameraList,
+    /// The camera, in the shape of `[[camera]]`.
+    CameraAdd {
+        camera: Value,
+    },
+    CameraRemove {
+        id: DeviceId,
+    },
+    CameraEnable {
+        id: DeviceId,
+        enabled: bool,
+    },
+    /// What came of reading the settings file again.
+    Reload,
     /// Breaks an actor on purpose, by its full name; refused unless started with `CAPSTAN_FAULTS=1`.
-    Inject { actor: String, poison: Poison },
+    Inject {
+        actor: String,
+        poison: Poison,
+    },
 }
 
 impl Request {
@@ -57,7 +81,7 @@ impl Request {
             Self::ArchiveList { device } => Some((Work::List, device.as_ref())),
             Self::ArchiveVerify { device } => Some((Work::Verify, device.as_ref())),
             Self::ArchiveRepair { device } => Some((Work::Repair, device.as_ref())),
-            Self::Health | Self::State | Self::Inject { .. } => None,
+            _ => None,
         }
     }
 }

@@ -76,7 +76,7 @@ pub fn status(state: &WebState, device: &WebDevice) -> DeviceStatus {
     let told = (device.status)();
     if told.status != "disabled" && state.board.has_failed(&format!("device/{}", device.id)) {
         let reason = told.reason.clone().or_else(|| Some("its actors fail again and again".into()));
-        return DeviceStatus { status: "failed", reason, ..told };
+        return DeviceStatus { status: "failed", kind: told.kind.or(Some("actors")), reason, ..told };
     }
     told
 }

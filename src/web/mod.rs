@@ -30,7 +30,11 @@ use crate::{
     telemetry::{DeviceMetrics, Metrics, RequestLabel},
 };
 
+mod active;
 pub mod archive;
+mod areas;
+mod audit;
+pub mod cameras;
 pub mod checks;
 mod chunks;
 mod clip_jobs;
@@ -62,9 +66,13 @@ pub mod reader;
 mod restart;
 mod route;
 mod routes;
+mod routes_of_cameras;
 mod server;
+mod settings;
 mod shape;
 mod shapes;
+mod shapes_of_cameras;
+mod sights;
 mod site;
 mod slices;
 mod stills;
@@ -85,6 +93,7 @@ pub use live::HotCache;
 use route::routes;
 use routes::ROUTES;
 pub use server::{bind, serve};
+pub use sights::Sights;
 pub use stills::Stills;
 pub use time::moment;
 
@@ -115,6 +124,7 @@ pub struct WebState {
     pub clips: ClipCache,
     pub fronts: Fronts,
     pub stills: Stills,
+    pub sights: Sights,
     pub previews: PreviewCache,
     pub heatmap: Heatmap,
     pub encodes: encodes::Encodes,
@@ -142,7 +152,9 @@ pub struct DeviceStatus {
     /// `starting online degraded offline failed disabled`.
     pub status: &'static str,
     pub since: Option<Utc90k>,
-    /// Why it is not online: `refused`, `unauthorised`, …
+    /// Why it is not online, as a word: `refused`, `unauthorized`, `hot_full`, …
+    pub kind: Option<&'static str>,
+    /// The same for people.
     pub reason: Option<String>,
     /// What the recorder tells about itself: pid, run, restarts, last exit, frames per second.
     pub recorder: Map<String, Value>,

@@ -28,6 +28,8 @@ pub struct Doc {
     others: &'static [u16],
     /// A status with the same body as 200.
     also: Option<u16>,
+    /// What is done is told by this.
+    done: u16,
 }
 
 /// What comes with 200.
@@ -53,7 +55,8 @@ pub struct Param {
 
 impl Doc {
     pub const fn new(about: &'static str, reply: Reply) -> Self {
-        Self { about, reply, query: &[], body: None, others: &[], also: None }
+        let done = if matches!(reply, Reply::Nothing) { 204 } else { 200 };
+        Self { about, reply, query: &[], body: None, others: &[], also: None, done }
     }
 
     pub const fn query(self, query: &'static [Param]) -> Self {
@@ -70,6 +73,11 @@ impl Doc {
 
     pub const fn also(self, status: u16) -> Self {
         Self { also: Some(status), ..self }
+    }
+
+    /// 201 in the stead of 200, with a Location.
+    pub const fn created(self) -> Self {
+        Self { done: 201, ..self }
     }
 
     fn content(&self) -> Value {
@@ -116,6 +124,8 @@ const PATH_PARTS: &[(&str, Shape, &str)] = &[
     ("clip-jobs/{id}", Shape::Text, "as the clip's reply names it"),
     ("assets/{name}", Shape::Text, "as the page names it"),
     ("incidents/{id}", Shape::Text, "as the list names it"),
+    ("cameras/{id}", Shape::Text, "as the list names it"),
+    ("areas/{name}", Shape::Text, "as the list names it"),
     ("evidence/{date}", Shape::Date, "the UTC day on which the incident began"),
     (
         "/{name}.jpg",
@@ -153,15 +163,19 @@ pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     })
 });
 
-const TAGS: [(&str, &str); 3] = [
+const TAGS: [(&str, &str); 4] = [
+    ("cameras", "What is configured, and changes of it while all else records"),
     ("host", "The host, its devices, and what was recorded in any span of time"),
     ("stream", "Files of a device, live and finished, by names that players use"),
     ("daemon", "The process, its metrics, its page and this description"),
 ];
 
 fn tag(path: &str) -> &'static str {
-    let [(host, _), (stream, _), (daemon, _)] = TAGS;
+    let [(cameras, _), (host, _), (stream, _), (daemon, _)] = TAGS;
     match path {
+        _ if ["/api/cameras", "/api/areas", "/api/settings", "/api/audit"].iter().any(|it| path.starts_with(it)) => {
+            cameras
+        }
         _ if path.starts_with("/api/host/") => host,
         _ if path.starts_with("/host/stream/") => stream,
         _ => daemon,
@@ -194,8 +208,7 @@ fn operation(method: &str, path: &str, doc: &Doc) -> Value {
     let is_head = method == "head";
     let mut replies: Map<_, _> =
         doc.statuses(path).into_iter().map(|status| (status.to_string(), reply(status, doc, is_head))).collect();
-    let done = if matches!(doc.reply, Reply::Nothing) { 204 } else { 200 };
-    replies.insert(done.to_string(), reply(done, doc, is_head));
+    replies.insert(doc.done.to_string(), reply(doc.done, doc, is_head));
     let mut operation = json!({
         "operationId": operation_id(method, path),
         "summary": doc.about,
@@ -226,7 +239,7 @@ fn reply(status: u16, doc: &Doc, is_head: bool) -> Value {
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Other");
     let mut reply = json!({"description": reason});
     let content = match status {
-        200 | 206 => doc.content(),
+        200 | 201 | 206 => doc.content(),
         status if doc.also == Some(status) => doc.content(),
         204 | 304 => return reply,
         307 => {

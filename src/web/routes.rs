@@ -8,6 +8,7 @@ use super::{
     openapi::{self, Doc, Param, Reply::*},
     playlists, restart,
     route::{Also, Entry, Verb, action, entry, read},
+    routes_of_cameras,
     shape::Shape,
     shapes, stills, strips, thumbnails, timeline, ui,
 };
@@ -27,12 +28,12 @@ const MADE: &[u16] = &[307, 404, 410, 413, 500, 503];
 /// And a result that grew beyond its budget.
 const ENCODED: &[u16] = &[307, 404, 410, 413, 500, 503, 507];
 
-const fn param(name: &'static str, shape: Shape, about: &'static str) -> Param {
+pub(super) const fn param(name: &'static str, shape: Shape, about: &'static str) -> Param {
     Param { name, shape, about, needed: false }
 }
 
 /// Of what asks the database.
-const ASKED: &[u16] = &[503];
+pub(super) const ASKED: &[u16] = &[503];
 /// Of what changes it: refused for other sites, and what a full or broken disk says.
 const CHANGED: &[u16] = &[403, 500, 503, 507];
 const YES_OR_NO: Shape = Shape::Word(&["0", "1", "false", "true"]);
@@ -261,6 +262,16 @@ pub const ROUTES: &[Entry] = &[
             Doc::new("Whether somebody works on it", Json(&shapes::MAINTENANCE)).others(ASKED),
         )
     },
+    routes_of_cameras::CAMERAS,
+    // Before the one of any name.
+    routes_of_cameras::ACTIVE,
+    routes_of_cameras::PROBE,
+    routes_of_cameras::CAMERA,
+    routes_of_cameras::AREAS,
+    routes_of_cameras::AREA,
+    routes_of_cameras::SETTINGS,
+    routes_of_cameras::RELOAD,
+    routes_of_cameras::AUDIT,
     entry(
         "/host/stream/{device}/evidence/{date}/{name}.jpg",
         || read().to(incidents::evidence),

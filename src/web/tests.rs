@@ -32,6 +32,7 @@ use crate::{
 };
 
 mod beside;
+mod cameras;
 mod clips;
 mod encodes_of_clips;
 mod glance;
@@ -111,12 +112,20 @@ impl Host {
             log: slog::Logger::root(slog::Discard, slog::o!()),
         })
         .unwrap();
-        let encodes = encodes::Encodes::new(spawner.clone(), readers.clone(), settings.clone(), clock.clone(), bus);
+        let encodes = encodes::Encodes::new(
+            spawner.clone(),
+            readers.clone(),
+            settings.clone(),
+            clock.clone(),
+            bus,
+            Arc::new(facts::quota_bytes(&settings).into()),
+        );
         let state = Data::new(WebState {
-            settings,
+            settings: settings.clone(),
             clock,
             metrics,
             devices: Arc::new(ArcSwap::from_pointee(vec![Arc::new(device)])),
+            fleet: Arc::new(cameras::Paper::of(&settings)),
             volume,
             board: StateBoard::new(),
             ready: Arc::new(AtomicBool::new(true)),
@@ -127,6 +136,7 @@ impl Host {
             webhooks: Arc::new(|| serde_json::json!([])),
             readers,
             hot_cache: HotCache::default(),
+            sights: Sights::new(spawner.clone()),
             stills: Stills::new(spawner),
             encodes,
             feed,

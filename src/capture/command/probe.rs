@@ -69,7 +69,7 @@ pub fn look_source(source: &Source, settings: &Settings) -> Result<FfmpegCommand
 /// Prints one picture of the camera's source as JPEG, read as the recorder reads it.
 pub fn sight(camera: &Camera, settings: &Settings, probe: &SourceProbe) -> Result<FfmpegCommand> {
     // What it would be encoded by does not matter; that it is decoded whole does.
-    let caps = Probed { encoder: Some(Encoder::X264), draw_text: false };
+    let caps = Probed { encoder: Some(Encoder::X264), version: String::new(), draw_text: false };
     let camera = Camera { quality: Quality::Sd, size: None, audio: Audio::Off, ..camera.clone() };
     let recipe = Recipe::new(&camera, settings, &caps, probe, Attempt::default())?;
     Ok(trial(settings, |args| {

@@ -40,7 +40,7 @@ impl Host {
         panic!("the database is not opened");
     }
 
-    fn send(&self, method: &str, path: &str, headers: &[&str], body: &Value) -> Reply {
+    pub(super) fn send(&self, method: &str, path: &str, headers: &[&str], body: &Value) -> Reply {
         let body = body.to_string();
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
