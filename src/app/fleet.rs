@@ -123,17 +123,17 @@ impl crate::web::fleet::Fleet for Fleet {
 }
 
 async fn serve(mut desk: Desk, mut orders: mpsc::Receiver<Ordered>, ending: &AtomicBool) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let next = if desk.is_at_rest() {
-            orders.recv().await
-        } else {
-            match tokio::time::timeout(TICK, orders.recv()).await {
-                Ok(next) => next,
-                Err(_) if ending.load(Ordering::Acquire) => return,
-                Err(_) => {
-                    guarded(&desk.log.clone(), desk.tick()).await;
-                    continue;
+        let next = tokio::select! {
+            next = orders.recv() => next,
+            _ = ticks.tick(), if !desk.is_at_rest() => {
+                if ending.load(Ordering::Acquire) {
+                    return;
                 }
+                guarded(&desk.log.clone(), desk.tick()).await;
+                continue;
             }
         };
         let Some(Ordered { order, by, reply }) = next else { return };
@@ -222,6 +222,9 @@ impl Desk {
     async fn obey(&mut self, order: Order, by: &str) -> Result<Option<Report>> {
         if order == Order::Reload {
             return self.reload().await.map(Some);
+        }
+        if !self.stored.is_known {
+            self.learn().await;
         }
         if !self.stored.is_known {
             return Err(Error::new(Kind::Unavailable, "the database is being opened, or cannot be used"));

@@ -104,7 +104,7 @@ mod tests {
         check(json!({"id": "a", "source": {"kind": "test"}, "fps": 500}), &["fps = 500", "120"]);
         check(
             json!({"id": "a", "source": {"kind": "test"}, "detect": {"black_share": 7.0}}),
-            &["detect.black_share = 7", "below 1"],
+            &["detect.black_share = ", "7", "below 1"],
         );
         check(json!([]), &["invalid"]);
         check(json!({"id": "a", "source": {"kind": "rtsp", "url": "rtps://u:hidden@h/"}}), &["***@h"]);
