@@ -350,18 +350,64 @@ fn a_database_that_is_gone_locked_or_damaged_costs_no_camera_that_runs() {
 }
 
 #[test]
-fn a_camera_for_which_there_is_no_room_is_refused_and_the_others_run_on() {
+fn what_cannot_be_is_refused_and_taken_back() {
     let _turn = Turn::wait();
-    let daemon = TestDaemon::start(Setup::new().camera("file", "enabled = false\nsource = { kind = \"test\" }"));
-    for number in 0..64 {
-        daemon.add(&json!({"id": format!("off-{number}"), "enabled": false, "source": {"kind": "test"}}));
+    let setup = Setup::new().camera("file", SMALL);
+    let space = rustix::fs::statvfs(setup.hot.hot().parent().unwrap()).unwrap();
+    let mib = (space.f_blocks * space.f_frsize * 2 / 3) >> 20;
+    let daemon = TestDaemon::start(setup.set("hot.device_bytes", format!("{mib}MiB")));
+    until("it records", 30, || daemon.committed_seconds("file") > 0.0);
+    let run = daemon.run_of("file");
+    let mut off = camera("door");
+    off["enabled"] = json!(false);
+    daemon.add(&off);
+    if mib > 0 {
+        let refused = daemon.send("PUT", "/api/cameras/door", &camera("door"));
+        assert_eq!(refused.status, 409, "{}", refused.text());
+        assert!(refused.text().contains("the devices' quotas"), "{}", refused.text());
+        assert_eq!(daemon.json("/api/cameras/door")["enabled"], false);
     }
-    let size = rustix::fs::statvfs(daemon.setup.hot.hot()).unwrap();
-    let quotas = 64 * (32 << 20);
-    if size.f_blocks * size.f_frsize > quotas {
-        println!("hot holds all 64 quotas here: that one is refused for lack of room is not shown");
-        return;
-    }
-    let count = (size.f_blocks * size.f_frsize / (32 << 20)) as usize;
-    println!("hot has room for {count}");
+    // A folder that cannot be made: what was written down is taken back.
+    let place = daemon.setup.hot.hot().join("gate");
+    fs::write(&place, "in the way").unwrap();
+    let mut gate = camera("gate");
+    gate["enabled"] = json!(false);
+    let failed = daemon.send("POST", "/api/cameras", &gate);
+    assert_eq!(failed.status, 500, "{}", failed.text());
+    assert_eq!(daemon.get("/api/cameras/gate").status, 404);
+    fs::remove_file(&place).unwrap();
+    daemon.add(&gate);
+    fs::remove_dir_all(&place).unwrap();
+    fs::write(&place, "in the way").unwrap();
+    gate["fps"] = json!(5);
+    assert_eq!(daemon.send("PUT", "/api/cameras/gate", &gate).status, 500);
+    assert_eq!(daemon.json("/api/cameras/gate")["fps"], 10);
+    fs::remove_file(&place).unwrap();
+    assert_eq!(daemon.put(&gate)["fps"], 5);
+    let refused = daemon.metric("capstan_camera_changes_total", &[("kind", "refused")]);
+    assert!(refused >= Some(2.0), "{refused:?}");
+    assert_eq!((daemon.run_of("file"), daemon.lost_seconds("file")), (run, 0.0));
+}
+
+/// Five seconds after its last frame a device is told offline, and as soon after its return online.
+#[test]
+fn a_source_that_goes_is_told_in_time() {
+    let _turn = Turn::wait();
+    let daemon = TestDaemon::start(Setup::new().camera("cam", SMALL));
+    let status = || daemon.json("/api/cameras/active")["cameras"][0].clone();
+    until("it is online", 30, || status()["status"] == "online");
+    let pid = || daemon.run_of("cam")[0].as_i64().and_then(|pid| rustix::process::Pid::from_raw(pid as i32));
+    let stopped = pid().unwrap();
+    rustix::process::kill_process(stopped, Signal::STOP).unwrap();
+    let began = now();
+    until("it is offline", 10, || status()["status"] != "online");
+    let took = now().since(began);
+    println!("offline after {took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let seen = status();
+    assert!(seen["reason"].is_string() || seen["status"] == "starting", "{seen}");
+    until("it is back", 10, || pid().is_some_and(|pid| pid != stopped) && status()["status"] == "online");
+    let seen = status();
+    assert!(seen["uptime_seconds"].as_f64().is_some_and(|up| up < 10.0), "{seen}");
+    assert!(seen["availability_24h"].as_f64().is_some_and(|share| share > 0.2 && share <= 1.0), "{seen}");
 }

@@ -161,8 +161,8 @@ impl Walk {
             ("PATCH", _) => (json!({"acknowledged": true, "comment": "=x"}), vec![json!({"comment": 5})]),
             ("POST", "/api/host/reload") => return (Value::Null, Vec::new()),
             ("POST", "/api/cameras") => {
-                let bad = json!({"id": "other", "source": {"kind": "test"}, "fps": 0});
-                (json!({"id": "other", "enabled": false, "source": {"kind": "test"}}), vec![bad])
+                let bad = json!({"id": "gate", "source": {"kind": "test"}, "fps": 0});
+                (json!({"id": "gate", "enabled": false, "source": {"kind": "test"}}), vec![bad])
             }
             ("POST", "/api/cameras/probe") => {
                 (json!({"source": {"kind": "test"}}), vec![json!({"source": {"kind": "rtsp", "url": "ftp://x"}})])

@@ -15,6 +15,7 @@ use slog::{info, warn};
 
 use super::building::Shared;
 use crate::{
+    archive::CaptureSources,
     capture::Watcher,
     config::{CAMERAS_MAX, Camera, ENABLED_MAX},
     device::{self, Device, Doorbell},
@@ -22,9 +23,8 @@ use crate::{
     ids::DeviceId,
     keep::KeptDevice,
     merge::merger_actor::{CommitNow, conclude},
-    storage::{DeviceIndex, HotDevice, HotLimits, tmpfs},
+    storage::{DeviceIndex, HotLimits, tmpfs},
     supervisor::Supervisor,
-    telemetry::DeviceMetrics,
     web::{DeviceStatus, WebDevice, facts, tail::Tail},
 };
 
@@ -38,7 +38,7 @@ pub(super) struct Lists {
     pub web: Arc<ArcSwap<Vec<Arc<WebDevice>>>>,
     /// Those and the ones whose camera is gone: their footage is kept and expires like all other.
     pub kept: Arc<ArcSwap<Vec<KeptDevice>>>,
-    pub captures: Arc<ArcSwap<Vec<(Arc<HotDevice>, DeviceMetrics)>>>,
+    pub captures: Arc<CaptureSources>,
     pub quotas_bytes: Arc<AtomicU64>,
     keeping: Mutex<()>,
 }

@@ -33,12 +33,14 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(10);
 const PICTURE_BYTES_MAX: u64 = 8 << 20;
 
+/// Whose captures there are; replaced as a whole when devices come and go.
+pub type Sources = ArcSwap<Vec<(Arc<HotDevice>, DeviceMetrics)>>;
+
 /// What is copied, where to and for how long.
 pub struct CapturesParts {
     pub volume: Arc<Volume>,
     pub retention: Arc<Retention>,
-    /// Those that record; replaced as a whole when devices come and go.
-    pub devices: Arc<ArcSwap<Vec<(Arc<HotDevice>, DeviceMetrics)>>>,
+    pub devices: Arc<Sources>,
     pub keep: Duration,
     /// With less than twice this free, space is short.
     pub min_free_bytes: u64,

@@ -3,7 +3,7 @@
 use super::shape::Shape::{self, *};
 
 const STATUS: Shape = Word(&["starting", "online", "degraded", "offline", "failed", "disabled"]);
-const ID: Shape = Like(r"^[A-Za-z0-9][A-Za-z0-9_-]*$");
+const ID: Shape = Text;
 const SOURCE: Shape = Open;
 const QUALITY: Shape = Word(&["low", "sd", "hd", "copy"]);
 const SOUND: Shape = Word(&["auto", "off"]);
