@@ -31,6 +31,12 @@ pub async fn list(state: State) -> HttpResponse {
     fresh(HttpResponse::Ok(), json!({"areas": all(&state)}))
 }
 
+/// `GET /api/areas/{name}`
+pub async fn show(state: State, name: web::Path<String>) -> Result<HttpResponse> {
+    known(&state, &name)?;
+    one(&state, HttpResponse::Ok(), &name)
+}
+
 /// `POST /api/areas` `{name}`
 pub async fn add(request: HttpRequest, state: State, body: web::Json<Value>) -> Result<HttpResponse> {
     let name = named(&body)?;

@@ -78,19 +78,21 @@ pub const AREAS: Entry = Entry {
 };
 
 pub const AREA: Entry = Entry {
-    more: &[Also {
-        verb: Verb::Delete,
-        handler: || web::delete().to(areas::remove),
-        doc: Doc::new("One without cameras goes", Nothing).others(&[403, 404, 409, 500, 503, 507]),
-    }],
-    verb: Verb::Put,
-    ..entry(
-        "/api/areas/{name}",
-        || web::put().to(areas::rename),
-        Doc::new("Another name for it and its cameras; nothing is restarted", Json(&shapes::AREA))
-            .takes(&shapes::AREA_ASKED)
-            .others(&[403, 404, 409, 500, 503, 507]),
-    )
+    more: &[
+        Also {
+            verb: Verb::Put,
+            handler: || web::put().to(areas::rename),
+            doc: Doc::new("Another name for it and its cameras; nothing is restarted", Json(&shapes::AREA))
+                .takes(&shapes::AREA_ASKED)
+                .others(&[403, 404, 409, 500, 503, 507]),
+        },
+        Also {
+            verb: Verb::Delete,
+            handler: || web::delete().to(areas::remove),
+            doc: Doc::new("One without cameras goes", Nothing).others(&[403, 404, 409, 500, 503, 507]),
+        },
+    ],
+    ..entry("/api/areas/{name}", || read().to(areas::show), Doc::new("One of them", Json(&shapes::AREA)).others(&[404]))
 };
 
 pub const SETTINGS: Entry = Entry {
