@@ -21,15 +21,20 @@ use crate::{
     storage::{Volume, check_hot, lock_hot},
     supervisor::{Ground, Injector, StateBoard, Supervisor, Timing, shutdown::Shutdown, systemd::Systemd, watched},
     telemetry::{Metrics, logging::Logging},
-    web::{bind, facts},
+    web::{
+        bind, facts,
+        fleet::{Fleet as _, Order},
+    },
 };
 
 mod building;
 mod commands;
+mod fleet;
 mod host;
 mod indexing;
 mod reload;
 mod transcoding;
+mod yard;
 
 use host::Host;
 
@@ -134,14 +139,9 @@ async fn serve(start: Start) -> Result<()> {
         tokio::select! {
             () = stop.asked() => break,
             () = shutdown.next_reload() => {
-                let (start, thresholds) = (start.clone(), host.thresholds.clone());
-                // On a thread: the disk with the settings may be as slow as any.
-                let reading = actix_rt::task::spawn_blocking(move || {
-                    reload::reload(start.file.as_deref(), &start.settings, &thresholds, &start.log);
-                });
-                tokio::select! {
-                    _ = reading => {}
-                    () = stop.asked() => break,
+                // What came of it is in the log.
+                if let Err(error) = host.fleet.order(Order::Reload, "SIGHUP") {
+                    warn!(start.log, "settings are not read now"; "error" => %error);
                 }
             }
             ended = &mut serving => {
@@ -153,6 +153,7 @@ async fn serve(start: Start) -> Result<()> {
     }
     ready.store(false, Ordering::Relaxed);
     systemd.stopping();
+    host.fleet.end();
     drop(control);
     state.feed.end();
     // It has nothing that a later run would miss; the recorders stop meanwhile, and the disk is theirs.

@@ -15,6 +15,10 @@ pub enum Kind {
     Forbidden,
     /// It clashes with the present state.
     Conflict,
+    /// It was changed by somebody else since whoever asks looked at it.
+    Changed,
+    /// Whoever asks must say what state they know of.
+    Unconditional,
     /// The newest there is is too old to be shown as live.
     Stale,
     /// Not possible now, may be later: starting, stopping, overloaded.
@@ -38,6 +42,8 @@ impl Kind {
             Self::Gone => "gone",
             Self::Forbidden => "forbidden",
             Self::Conflict => "conflict",
+            Self::Changed => "precondition_failed",
+            Self::Unconditional => "precondition_required",
             Self::Stale => "stale",
             Self::Unavailable => "unavailable",
             Self::Full => "full",

@@ -61,6 +61,8 @@ pub struct Metrics {
     pub unknown_files: Gauge,
     pub days_until_full: FloatGauge,
     pub cleaner_success_seconds: FloatGauge,
+    pub cameras: Family<KindLabel, Gauge>,
+    pub camera_changes: Family<KindLabel, Counter>,
     pub incidents_open: Family<KindLabel, Gauge>,
     pub pins: Gauge,
     pub db_ok: Gauge,
@@ -150,6 +152,8 @@ impl Metrics {
             unknown_files: Gauge::default(),
             days_until_full: FloatGauge::default(),
             cleaner_success_seconds: FloatGauge::default(),
+            cameras: Family::default(),
+            camera_changes: Family::default(),
             incidents_open: Family::default(),
             pins: Gauge::default(),
             db_ok: Gauge::default(),
@@ -182,6 +186,9 @@ impl Metrics {
         metrics.db_written_bytes = metrics.disk_written_bytes.get_or_create_owned(&database);
         for kind in ["blackscreen", "freeze", "silence", "signal_lost"] {
             metrics.incidents_open.get_or_create_owned(&KindLabel { kind });
+        }
+        for kind in ["added", "changed", "removed", "refused"] {
+            metrics.camera_changes.get_or_create_owned(&KindLabel { kind });
         }
         metrics.register();
         metrics
@@ -250,6 +257,8 @@ impl Metrics {
             Unit::Seconds,
             self.oldest_chunk_age_seconds.clone(),
         );
+        r.register("cameras", "Cameras that are configured, by where", self.cameras.clone());
+        r.register("camera_changes", "Cameras added, changed and removed while running", self.camera_changes.clone());
         r.register("incidents_open", "Incidents that last", self.incidents_open.clone());
         r.register("pins", "Ranges of footage that somebody said must stay", self.pins.clone());
         r.register("db_ok", "1 while the database takes what it is told", self.db_ok.clone());

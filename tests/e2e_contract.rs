@@ -79,6 +79,9 @@ fn the_daemon_does_what_its_description_says() {
     let pin = pin.json()["id"].as_i64().unwrap();
     let walk = Walk { asset: asset.unwrap_or("none.js").to_owned(), daemon, document, chunk, job, still, pin };
 
+    let door = json!({"id": "door", "area": "Ground", "enabled": false, "source": {"kind": "test"}});
+    until("cameras are taken", 10, || http::post(walk.daemon.address(), "/api/cameras", &door).unwrap().status == 201);
+    assert_eq!(http::post(walk.daemon.address(), "/api/areas", &json!({"name": "Roof"})).unwrap().status, 201);
     walk.daemon.incident("cam", INCIDENT);
     until("the incident is listed", 10, || !walk.daemon.json("/api/host/incidents")["incidents"][0].is_null());
     let operations = walk.operations();
@@ -132,6 +135,8 @@ impl Walk {
             .replace("{piece}", &format!("{:03}", (sound / 10.0).clamp(0.0, 359.0) as u32))
             .replace("{date}", "2023-11-14")
             .replace("/{name}.jpg", &format!("/{EVIDENCE}.jpg"))
+            .replace("areas/{name}", "areas/Roof")
+            .replace("cameras/{id}", "cameras/door")
             .replace("{name}", &self.asset)
             .replace("incidents/{id}", &format!("incidents/{INCIDENT}"))
             .replace("pins/{id}", &format!("pins/{}", self.pin))
@@ -172,6 +177,23 @@ impl Walk {
                 (json!({"ids": [INCIDENT, "none"], "acknowledged": true}), vec![json!({"acknowledged": true})])
             }
             ("PATCH", _) => (json!({"acknowledged": true, "comment": "=x"}), vec![json!({"comment": 5})]),
+            ("POST", "/api/host/reload") => return (Value::Null, Vec::new()),
+            ("POST", "/api/cameras") => {
+                let bad = json!({"id": "gate", "source": {"kind": "test"}, "fps": 0});
+                (json!({"id": "gate", "enabled": false, "source": {"kind": "test"}}), vec![bad])
+            }
+            ("POST", "/api/cameras/probe") => {
+                (json!({"source": {"kind": "test"}}), vec![json!({"source": {"kind": "rtsp", "url": "ftp://x"}})])
+            }
+            ("PUT", "/api/cameras/{id}") => {
+                let changed = json!({"name": "Back door", "enabled": false, "source": {"kind": "test"}});
+                (changed, vec![json!({"source": {"kind": "test"}, "fps": "x"})])
+            }
+            ("POST", "/api/areas") => (json!({"name": "Attic"}), vec![json!({"name": ""})]),
+            ("PUT", "/api/areas/{name}") => (json!({"name": "Roof"}), vec![json!({"name": 5})]),
+            ("PUT", "/api/settings") => {
+                (json!({"detect": {"black_luma": 11}}), vec![json!({"detect": {"black_share": 7.0}})])
+            }
             ("PUT", _) => (json!({"until": soon, "why": "a new lens"}), vec![json!({"until": "soon"})]),
             ("DELETE", _) | ("POST", "/api/transcode/enable" | "/api/transcode/disable") => {
                 return (Value::Null, Vec::new());
@@ -195,7 +217,10 @@ impl Walk {
                 // Its body goes on as long as somebody listens.
                 "GET" if operation.path == "/api/events" => self.ear(address, headers),
                 method @ ("GET" | "HEAD") => http::request(self.daemon.address(), method, address, headers),
-                method => http::send(self.daemon.address(), method, address, &self.bodies(operation).0),
+                method => {
+                    let any = [("If-Match", "*")];
+                    http::send_with(self.daemon.address(), method, address, &any, &self.bodies(operation).0)
+                }
             };
             let reply = reply.unwrap();
             self.is_described(operation, &reply, address);
@@ -260,7 +285,7 @@ impl Walk {
             "/api/transcode/rollback" => &[404],
             // What is taken away: the end of maintenance is a state of the device.
             path if operation.method == "DELETE" && !path.contains("maintenance") => &[204],
-            "/api/host/pins" if operation.method == "POST" => &[201],
+            "/api/host/pins" | "/api/cameras" | "/api/areas" if operation.method == "POST" => &[201],
             _ => &[200],
         };
         assert!(expected.contains(&reply.status), "{} {address}: {} {}", operation.method, reply.status, reply.text());
@@ -343,7 +368,8 @@ impl Walk {
         if !["GET", "HEAD"].contains(&operation.method.as_str()) {
             for bad in self.bodies(operation).1 {
                 let address = self.address(operation.path);
-                let reply = http::send(self.daemon.address(), &operation.method, &address, &bad).unwrap();
+                let any = [("If-Match", "*")];
+                let reply = http::send_with(self.daemon.address(), &operation.method, &address, &any, &bad).unwrap();
                 assert_eq!(reply.status, 400, "{address} {bad}");
                 self.is_described(operation, &reply, operation.path);
             }

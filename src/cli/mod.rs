@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod archive;
+mod camera;
 mod check;
 mod clip;
 mod doctor;
@@ -54,6 +55,11 @@ enum Command {
     Hot {
         #[command(subcommand)]
         action: HotAction,
+    },
+    /// What is recorded
+    Camera {
+        #[command(subcommand)]
+        action: camera::Action,
     },
     /// The recorded chunks
     Archive {
@@ -123,6 +129,7 @@ impl Command {
             Self::Hot { action: HotAction::Setup(setup) } => &setup.common,
             Self::Archive { action } => action.common(),
             Self::Transcode { action } => action.common(),
+            Self::Camera { action } => action.common(),
             Self::Clip(wish) => &wish.common,
         };
         let path = config_path(config.config.as_deref());
@@ -139,6 +146,7 @@ impl Command {
             Self::Doctor(_) => doctor::run(&settings),
             Self::Hot { action: HotAction::Setup(setup) } => hot::setup(&settings, &setup),
             Self::Hot { action: HotAction::Status(_) } => hot::status(&settings),
+            Self::Camera { action } => camera::run(&settings, action),
             Self::Archive { action: ArchiveAction::List(which) } => archive::list(&settings, &which),
             Self::Archive { action: ArchiveAction::Verify(which) } => archive::verify(&settings, &which),
             Self::Archive { action: ArchiveAction::Repair(which) } => archive::repair(&settings, &which),
@@ -202,6 +210,12 @@ mod tests {
             "doctor",
             "hot setup",
             "hot status",
+            "camera list",
+            "camera add lobby rtsp://h/live --name Lobby --area Ground --quality copy --disabled",
+            "camera add lobby --from -",
+            "camera remove lobby --config x.toml",
+            "camera enable lobby",
+            "camera disable lobby",
             "archive list",
             "archive verify lobby",
             "archive repair --config x.toml lobby",
@@ -235,6 +249,10 @@ mod tests {
             "archive pin lobby --start 1700000000 --end 1700000001",
             "archive pin lobby --start yesterday --end 1700000001 --why x",
             "archive unpin seven",
+            "camera add lobby",
+            "camera add ../x test",
+            "camera add lobby test --from x",
+            "camera remove",
             "clip lobby --start 1700000000 --end 1700000001",
             "clip lobby --start yesterday --end 1700000001 -o x.mp4",
             "clip ../x --start 1700000000 --end 1700000001 -o x.mp4",

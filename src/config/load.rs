@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{Settings, Source, redact};
+use super::{Camera, Settings, Source, redact};
 
 /// One thing wrong with the settings: where, what was there, which rule it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,20 +79,36 @@ fn read(
     if problems.is_empty() { Ok(settings) } else { Err(problems) }
 }
 
+/// One camera by itself. The path of a problem counts from it.
+pub(super) fn camera_from(value: &Value) -> Result<Camera, Problem> {
+    let mut tree = value.clone();
+    flatten_source(&mut tree);
+    serde_path_to_error::deserialize(&tree).map_err(|error| {
+        let path = error.path().to_string();
+        let found = lookup(&tree, &path).map(|value| without_passwords(value).to_string());
+        // What the parser quotes may be an address in the wrong place.
+        let rule = error.inner().to_string();
+        let rule = rule.split(' ').map(redact).collect::<Vec<_>>().join(" ");
+        Problem { path: if path == "." { String::new() } else { path }, value: found, rule }
+    })
+}
+
 /// `source = { rtsp = { url } }` becomes `source = { kind = "rtsp", url }`, so that one shape is parsed.
 fn flatten_sources(tree: &mut Value) {
-    let cameras = tree.get_mut("camera").and_then(Value::as_array_mut).into_iter().flatten();
-    for source in cameras.filter_map(|camera| camera.get_mut("source")?.as_object_mut()) {
-        if source.len() != 1 {
-            continue;
-        }
-        let nested = Source::KINDS.iter().find(|kind| source.get(**kind).is_some_and(Value::is_object));
-        if let Some(kind) = nested
-            && let Some(Value::Object(mut fields)) = source.remove(*kind)
-        {
-            fields.insert("kind".into(), Value::from(*kind));
-            *source = fields;
-        }
+    tree.get_mut("camera").and_then(Value::as_array_mut).into_iter().flatten().for_each(flatten_source);
+}
+
+fn flatten_source(camera: &mut Value) {
+    let Some(source) = camera.get_mut("source").and_then(Value::as_object_mut) else { return };
+    if source.len() != 1 {
+        return;
+    }
+    let nested = Source::KINDS.iter().find(|kind| source.get(**kind).is_some_and(Value::is_object));
+    if let Some(kind) = nested
+        && let Some(Value::Object(mut fields)) = source.remove(*kind)
+    {
+        fields.insert("kind".into(), Value::from(*kind));
+        *source = fields;
     }
 }
 

@@ -9,21 +9,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::DeviceId;
 
+mod camera;
 mod detect;
 mod load;
+mod secret;
 mod size;
 mod source;
 mod transcode;
 mod validate;
 
+pub use camera::{CAMERAS_MAX, ENABLED_MAX};
 pub use detect::{Analysis, Captures, Detect, DetectOverride, Notify, Webhook};
 pub use load::{Problem, load, parse};
+pub use secret::redact;
 pub use size::{Bytes, PictureSize};
 pub use source::{
     FileSource, HttpSource, ReplaySource, RtspSource, RtspTransport, ScreenSource, Source, TestSource, V4l2Source,
 };
 pub use transcode::{RunWindows, Transcode};
-pub use validate::redact;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

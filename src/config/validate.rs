@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::{Camera, Problem, Quality, Settings, Source, TestSource};
+use super::{CAMERAS_MAX, Camera, ENABLED_MAX, Problem, Quality, Settings, Source, TestSource, redact};
 
 impl Settings {
     /// Every broken rule; empty = valid.
@@ -15,8 +15,12 @@ impl Settings {
         for (i, id) in self.duplicate_ids() {
             out.add(format!("camera[{i}].id"), id, "is used twice; ids must be unique");
         }
-        if self.camera.len() > 64 {
-            out.add("camera".into(), &self.camera.len(), "at most 64 cameras run on one host");
+        let enabled = self.camera.iter().filter(|camera| camera.enabled).count();
+        if enabled > ENABLED_MAX {
+            out.add("camera".into(), &enabled, format!("at most {ENABLED_MAX} cameras run on one host"));
+        }
+        if self.camera.len() > CAMERAS_MAX {
+            out.add("camera".into(), &self.camera.len(), format!("at most {CAMERAS_MAX}, those that are off included"));
         }
         for (i, camera) in self.camera.iter().enumerate() {
             camera_rules(camera, &format!("camera[{i}]"), &self.storage.source_dirs, &mut out);
@@ -205,6 +209,22 @@ impl Settings {
     }
 }
 
+impl Camera {
+    /// Every broken rule of this one; empty = valid. Paths count from the camera.
+    pub(super) fn problems(&self, settings: &Settings) -> Vec<Problem> {
+        const AT: &str = "camera";
+        let mut out = Problems::default();
+        camera_rules(self, AT, &settings.storage.source_dirs, &mut out);
+        for (key, value, rule) in settings.detect.of(self).problems() {
+            out.add(format!("{AT}.detect.{key}"), &value, rule);
+        }
+        for problem in &mut out.0 {
+            problem.path = problem.path.trim_start_matches(AT).trim_start_matches('.').to_owned();
+        }
+        out.0
+    }
+}
+
 fn camera_rules(camera: &Camera, at: &str, source_dirs: &[PathBuf], out: &mut Problems) {
     let text_ok = |text: &str| text.chars().count() <= 128 && !text.chars().any(char::is_control);
     out.check(text_ok(&camera.name), format!("{at}.name"), &camera.name, "must be at most 128 printable characters");
@@ -309,16 +329,6 @@ fn url_rules(url: &str, schemes: &[&str], at: &str, out: &mut Problems) {
     );
 }
 
-/// A URL without its user and password, for messages and logs.
-pub fn redact(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..authority].rfind('@') {
-        Some(at) => format!("{scheme}://***@{}", &rest[at + 1..]),
-        None => url.to_owned(),
-    }
-}
-
 fn is_place(path: &Path) -> bool {
     path.is_absolute() && is_plain(path)
 }
@@ -354,16 +364,5 @@ impl Problems {
         if !fine {
             self.add(path.into(), value, rule);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_are_shown_without_passwords() {
-        assert_eq!(redact("rtsp://admin:p@ss@10.0.0.2:554/a@b"), "rtsp://***@10.0.0.2:554/a@b");
-        assert_eq!(redact("rtsp://10.0.0.2/live"), "rtsp://10.0.0.2/live");
     }
 }

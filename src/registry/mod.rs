@@ -4,6 +4,8 @@
 //! none; whoever reads or edits waits on threads of this module, for a bounded time.
 
 mod actor;
+pub mod audit;
+pub mod cameras;
 pub mod incidents;
 pub mod maintenance;
 mod pending;
@@ -46,6 +48,7 @@ use crate::{
 };
 
 pub use actor::RegistryActor;
+pub use cameras::{Change, Roster, Stored};
 pub use incidents::{Cursor, Edit, Filter, Page};
 pub use maintenance::{Maintenance, Upkeep};
 use pending::Inbox;
@@ -115,6 +118,7 @@ struct Shared {
     maintenance: ArcSwap<Maintenance>,
     /// None until the database was read.
     pins: ArcSwapOption<Pins>,
+    roster: ArcSwap<Roster>,
     began: Mono,
     /// Counts files that took the place of a damaged one.
     replaced: AtomicU64,
@@ -165,6 +169,7 @@ impl Registry {
             status: ArcSwap::default(),
             maintenance: ArcSwap::default(),
             pins: ArcSwapOption::empty(),
+            roster: ArcSwap::default(),
             replaced: AtomicU64::new(0),
             readers: AtomicUsize::new(0),
             suspect: AtomicBool::new(false),

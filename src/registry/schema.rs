@@ -5,10 +5,10 @@ use rusqlite_migration::{M, Migrations};
 
 use crate::error::{Error, Kind, Result};
 
-/// Times are 90 kHz ticks since 1970, as everywhere.
-const STEPS: [&str; 3] = [INCIDENTS, super::pins::TABLE, super::transcode::TABLES];
+/// Times are 90 kHz ticks since 1970, as everywhere. Each index holds what filters ask for, so that a filter that finds
+/// little reads narrow entries and not the rows.
+const STEPS: [&str; 4] = [INCIDENTS, super::pins::TABLE, super::transcode::TABLES, CAMERAS];
 
-/// Each index holds what filters ask for, so that a filter that finds little reads narrow entries and not the rows.
 const INCIDENTS: &str = "CREATE TABLE incident (
          id TEXT NOT NULL PRIMARY KEY,
          host TEXT NOT NULL,
@@ -41,6 +41,34 @@ const INCIDENTS: &str = "CREATE TABLE incident (
          why TEXT NOT NULL,
          set_by TEXT NOT NULL
      ) STRICT;";
+
+/// What people enter. The number of an entry of `audit` is the revision of what it changed, and is never given again.
+const CAMERAS: &str = "CREATE TABLE camera (
+         id TEXT NOT NULL PRIMARY KEY,
+         json TEXT NOT NULL,
+         revision INTEGER NOT NULL,
+         created_90k INTEGER NOT NULL,
+         changed_90k INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE area (
+         name TEXT NOT NULL PRIMARY KEY,
+         created_90k INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE setting (
+         name TEXT NOT NULL PRIMARY KEY,
+         json TEXT NOT NULL,
+         revision INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE audit (
+         id INTEGER PRIMARY KEY AUTOINCREMENT,
+         at_90k INTEGER NOT NULL,
+         who TEXT NOT NULL,
+         action TEXT NOT NULL,
+         subject TEXT NOT NULL,
+         before TEXT,
+         after TEXT
+     ) STRICT;
+     CREATE INDEX audit_by_subject ON audit (subject, id);";
 
 /// What a database of this version says of itself.
 pub const VERSION: u32 = STEPS.len() as u32;

@@ -7,11 +7,22 @@ use serde_json::{Value, json};
 use super::{
     State,
     archive::Archive,
+    cameras,
     checks::judge,
     control::{Handler, Request},
-    facts, host,
+    facts,
+    fleet::Order,
+    host,
 };
-use crate::{error::Result, ids::DeviceId, storage::layout::HotLayout, supervisor::Injector};
+use crate::{
+    error::{Error, Kind, Result},
+    ids::DeviceId,
+    storage::layout::HotLayout,
+    supervisor::Injector,
+};
+
+/// Who did it, in the audit log.
+const BY: &str = "command line";
 
 /// For [`super::control::ControlServer`]. Each call has a thread of its own and may wait for the disk.
 pub fn handler(state: State, injector: Injector) -> Handler {
@@ -33,7 +44,27 @@ fn answer(state: &State, injector: &Injector, request: &Request) -> Result<Value
     }
     match request {
         Request::Health => Ok(json!(judge(&facts::gather(state)))),
+        Request::CameraList => Ok(state.fleet.cameras().cameras.iter().map(cameras::told).collect()),
+        Request::CameraAdd { camera } => {
+            let camera = cameras::read(state, camera, None)?;
+            let id = camera.id.clone();
+            changed(state, Order::Add(Box::new(camera)), Some(&id))
+        }
+        Request::CameraRemove { id } => changed(state, Order::Remove(id.clone(), None), None),
+        Request::CameraEnable { id, enabled } => changed(state, Order::Enable(id.clone(), *enabled), Some(id)),
+        Request::Reload => changed(state, Order::Reload, None),
         Request::Inject { actor, poison } => injector.inject(actor, *poison).map(|()| json!(null)),
         _ => Ok(host::state_body(state)),
     }
+}
+
+/// What came of the order: its report, or the camera as it is now.
+fn changed(state: &State, order: Order, id: Option<&DeviceId>) -> Result<Value> {
+    let ended = |_| Error::new(Kind::Unavailable, "the daemon is about to end");
+    let report = state.fleet.order(order, BY)?.blocking_recv().map_err(ended)??;
+    if let Some(report) = report {
+        return Ok(json!(report));
+    }
+    let now = state.fleet.cameras();
+    Ok(id.and_then(|id| now.get(id.as_str())).map(cameras::told).unwrap_or_default())
 }

@@ -78,6 +78,21 @@ pub enum Request {
     TranscodeRollback {
         file: PathBuf,
     },
+    /// `[camera]` as `/api/cameras` tells it.
+    CameraList,
+    /// The camera, in the shape of `[[camera]]`.
+    CameraAdd {
+        camera: Value,
+    },
+    CameraRemove {
+        id: DeviceId,
+    },
+    CameraEnable {
+        id: DeviceId,
+        enabled: bool,
+    },
+    /// What came of reading the settings file again.
+    Reload,
     /// Breaks an actor on purpose, by its full name; refused unless started with `CAPSTAN_FAULTS=1`.
     Inject {
         actor: String,

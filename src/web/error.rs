@@ -17,6 +17,8 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::Gone => StatusCode::GONE,
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Changed => StatusCode::PRECONDITION_FAILED,
+        Kind::Unconditional => StatusCode::PRECONDITION_REQUIRED,
         Kind::Stale | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Full => StatusCode::INSUFFICIENT_STORAGE,
         Kind::Io | Kind::Corrupt | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -93,6 +95,8 @@ mod tests {
         check(Kind::Gone, 410);
         check(Kind::Forbidden, 403);
         check(Kind::Conflict, 409);
+        check(Kind::Changed, 412);
+        check(Kind::Unconditional, 428);
         check(Kind::Stale, 503);
         check(Kind::Unavailable, 503);
         check(Kind::Full, 507);

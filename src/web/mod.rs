@@ -31,7 +31,11 @@ use crate::{
     transcode::Runner,
 };
 
+mod active;
 pub mod archive;
+mod areas;
+mod audit;
+pub mod cameras;
 pub mod checks;
 mod chunks;
 mod clip_jobs;
@@ -42,6 +46,7 @@ pub mod encodes;
 mod error;
 pub mod events;
 pub mod facts;
+pub mod fleet;
 mod footage;
 mod heatmap;
 mod host;
@@ -64,9 +69,13 @@ pub mod recode;
 mod restart;
 mod route;
 mod routes;
+mod routes_of_cameras;
 mod server;
+mod settings;
 mod shape;
 mod shapes;
+mod shapes_of_cameras;
+mod sights;
 mod site;
 mod slices;
 mod stills;
@@ -88,6 +97,7 @@ pub use live::HotCache;
 use route::routes;
 use routes::ROUTES;
 pub use server::{bind, serve};
+pub use sights::Sights;
 pub use stills::Stills;
 pub use time::{any_moment, moment};
 
@@ -98,6 +108,8 @@ pub struct WebState {
     pub metrics: Arc<Metrics>,
     /// In the order of the configuration; replaced as a whole when devices come and go.
     pub devices: Arc<ArcSwap<Vec<Arc<WebDevice>>>>,
+    /// What is configured, and who changes it.
+    pub fleet: Arc<dyn fleet::Fleet>,
     pub volume: Arc<Volume>,
     pub board: StateBoard,
     /// Down while starting and stopping.
@@ -117,6 +129,7 @@ pub struct WebState {
     pub clips: ClipCache,
     pub fronts: Fronts,
     pub stills: Stills,
+    pub sights: Sights,
     pub previews: PreviewCache,
     pub heatmap: Heatmap,
     pub encodes: encodes::Encodes,
@@ -144,7 +157,9 @@ pub struct DeviceStatus {
     /// `starting online degraded offline failed disabled`.
     pub status: &'static str,
     pub since: Option<Utc90k>,
-    /// Why it is not online: `refused`, `unauthorised`, …
+    /// Why it is not online, as a word: `refused`, `unauthorized`, `hot_full`, …
+    pub kind: Option<&'static str>,
+    /// The same for people.
     pub reason: Option<String>,
     /// What the recorder tells about itself: pid, run, restarts, last exit, frames per second.
     pub recorder: Map<String, Value>,

@@ -36,7 +36,7 @@ pub enum Reply {
     /// 204 in its stead.
     Nothing,
     Json(&'static Shape),
-    /// 201: what was made.
+    /// 201 in its stead: what was made.
     Made(&'static Shape),
     /// Made for each request, or with an ETag of its own.
     Text(&'static str),
@@ -119,6 +119,8 @@ const PATH_PARTS: &[(&str, Shape, &str)] = &[
     ("assets/{name}", Shape::Text, "as the page names it"),
     ("incidents/{id}", Shape::Text, "as the list names it"),
     ("pins/{id}", Shape::Like(r"^[0-9]+$"), "as the list names it"),
+    ("cameras/{id}", Shape::Text, "as the list names it"),
+    ("areas/{name}", Shape::Text, "as the list names it"),
     ("evidence/{date}", Shape::Date, "the UTC day on which the incident began"),
     (
         "/{name}.jpg",
@@ -156,15 +158,19 @@ pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     })
 });
 
-const TAGS: [(&str, &str); 3] = [
+const TAGS: [(&str, &str); 4] = [
+    ("cameras", "What is configured, and changes of it while all else records"),
     ("host", "The host, its devices, and what was recorded in any span of time"),
     ("stream", "Files of a device, live and finished, by names that players use"),
     ("daemon", "The process, its metrics, its page and this description"),
 ];
 
 fn tag(path: &str) -> &'static str {
-    let [(host, _), (stream, _), (daemon, _)] = TAGS;
+    let [(cameras, _), (host, _), (stream, _), (daemon, _)] = TAGS;
     match path {
+        _ if ["/api/cameras", "/api/areas", "/api/settings", "/api/audit"].iter().any(|it| path.starts_with(it)) => {
+            cameras
+        }
         _ if path.starts_with("/api/host/") => host,
         _ if path.starts_with("/host/stream/") => stream,
         _ => daemon,

@@ -8,6 +8,7 @@ use super::{
     openapi::{self, Doc, Param, Reply::*},
     pins, playlists, restart,
     route::{Also, Entry, Verb, action, entry, read},
+    routes_of_cameras,
     shape::Shape,
     shapes, stills, strips, thumbnails, timeline, transcode, ui,
 };
@@ -29,12 +30,12 @@ const ENCODED: &[u16] = &[307, 404, 409, 410, 413, 500, 503, 507];
 /// Pictures of several codecs are no file.
 const WHOLE: &[u16] = &[307, 404, 409, 410, 413, 500, 503];
 
-const fn param(name: &'static str, shape: Shape, about: &'static str) -> Param {
+pub(super) const fn param(name: &'static str, shape: Shape, about: &'static str) -> Param {
     Param { name, shape, about, needed: false }
 }
 
 /// Of what asks the database.
-const ASKED: &[u16] = &[503];
+pub(super) const ASKED: &[u16] = &[503];
 /// Of what changes it: refused for other sites, and what a full or broken disk says.
 const CHANGED: &[u16] = &[403, 500, 503, 507];
 /// Of the transcoder's switch: refused when the settings say otherwise.
@@ -300,6 +301,16 @@ pub const ROUTES: &[Entry] = &[
             Doc::new("One of them", Json(&shapes::PIN)).others(&[404, 503]),
         )
     },
+    routes_of_cameras::CAMERAS,
+    // Before the one of any name.
+    routes_of_cameras::ACTIVE,
+    routes_of_cameras::PROBE,
+    routes_of_cameras::CAMERA,
+    routes_of_cameras::AREAS,
+    routes_of_cameras::AREA,
+    routes_of_cameras::SETTINGS,
+    routes_of_cameras::RELOAD,
+    routes_of_cameras::AUDIT,
     entry(
         "/host/stream/{device}/evidence/{date}/{name}.jpg",
         || read().to(incidents::evidence),

@@ -22,7 +22,10 @@ use super::{
     quiet::{self, Connections},
     routes, site,
 };
-use crate::error::{Error, Kind, Result};
+use crate::{
+    config::ENABLED_MAX,
+    error::{Error, Kind, Result},
+};
 
 /// How long sent bytes may stay unacknowledged, or a full window closed: actix-web has no write timeout, and a viewer
 /// that sleeps would hold its connection and buffers for ever.
@@ -64,7 +67,7 @@ pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result
     let (server, limits) = (state.settings.server.clone(), state.settings.limits.clone());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let workers = if server.workers == 0 { cores.min(4) } else { server.workers };
-    let recording = FILES_OF_THE_DAEMON + FILES_PER_DEVICE * state.settings.camera.len() as u64;
+    let recording = FILES_OF_THE_DAEMON + FILES_PER_DEVICE * devices(state.settings.camera.len(), open_files);
     let files = open_files.saturating_sub(recording);
     let connections = connections(limits.connections_per_worker, workers, files);
     state.clips.files.allow(files_of_clips(files));
@@ -90,6 +93,11 @@ pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result
     .on_connect(move |connection, data| on_connect(&places, connection, data))
     .listen(listener)?
     .run())
+}
+
+/// Those that record now, and those that may be added while we run, for which at most a quarter of all is set aside.
+fn devices(configured: usize, open_files: u64) -> u64 {
+    (ENABLED_MAX as u64).min(open_files / 4 / FILES_PER_DEVICE).max(configured as u64)
 }
 
 /// Connections per worker: as many as wished, and no more than three quarters of `files` descriptors allow all workers

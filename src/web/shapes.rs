@@ -1,6 +1,7 @@
 //! What each route takes and replies, as shapes. The contract test holds real replies against them, in both directions.
 
 use super::shape::Shape::{self, *};
+pub use super::shapes_of_cameras::*;
 
 pub const ERROR: Shape = Fields(&[(
     "error",
@@ -13,6 +14,8 @@ pub const ERROR: Shape = Fields(&[(
                 "gone",
                 "forbidden",
                 "conflict",
+                "precondition_failed",
+                "precondition_required",
                 "stale",
                 "unavailable",
                 "full",

@@ -32,6 +32,7 @@ use crate::{
 };
 
 mod beside;
+mod cameras;
 mod clips;
 mod encodes_of_clips;
 mod glance;
@@ -114,14 +115,21 @@ impl Host {
             log: slog::Logger::root(slog::Discard, slog::o!()),
         })
         .unwrap();
-        let encodes =
-            encodes::Encodes::new(spawner.clone(), readers.clone(), settings.clone(), clock.clone(), bus.clone());
+        let encodes = encodes::Encodes::new(
+            spawner.clone(),
+            readers.clone(),
+            settings.clone(),
+            clock.clone(),
+            bus.clone(),
+            Arc::new(facts::quota_bytes(&settings).into()),
+        );
         let transcoder = transcoding::runner(&settings, &volume, &registry, &device.index, &clock, &metrics, bus);
         let state = Data::new(WebState {
-            settings,
+            settings: settings.clone(),
             clock,
             metrics,
             devices: Arc::new(ArcSwap::from_pointee(vec![Arc::new(device)])),
+            fleet: Arc::new(cameras::Paper::of(&settings)),
             volume,
             board: StateBoard::new(),
             ready: Arc::new(AtomicBool::new(true)),
@@ -133,6 +141,7 @@ impl Host {
             webhooks: Arc::new(|| serde_json::json!([])),
             readers,
             hot_cache: HotCache::default(),
+            sights: Sights::new(spawner.clone()),
             stills: Stills::new(spawner),
             encodes,
             feed,

@@ -42,6 +42,8 @@ const OTHERS: &[&str] = &[
     "/api/host/incidents/{id}",
     "/api/host/incidents.csv",
     "/api/host/maintenance/{device}",
+    "/api/cameras/{id}",
+    "/api/audit",
     "/host/stream/{device}/captures/latest.jpg",
     "/host/stream/{device}/captures/latest.json",
     "/readyz",
