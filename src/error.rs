@@ -11,8 +11,12 @@ pub enum Kind {
     NotFound,
     /// It was there and is no more (expired, replaced).
     Gone,
+    /// Whoever asks must say who they are.
+    Unauthorized,
     /// Not for whoever asks.
     Forbidden,
+    /// Asked too often; later is fine.
+    TooMany,
     /// It clashes with the present state.
     Conflict,
     /// The newest there is is too old to be shown as live.
@@ -36,7 +40,9 @@ impl Kind {
             Self::Invalid => "invalid",
             Self::NotFound => "not_found",
             Self::Gone => "gone",
+            Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
+            Self::TooMany => "too_many",
             Self::Conflict => "conflict",
             Self::Stale => "stale",
             Self::Unavailable => "unavailable",

@@ -13,8 +13,8 @@ use prometheus_client::{
 
 pub use device::{DeviceMetrics, Written};
 pub use labels::{
-    ActorLabel, DeviceLabel, HotFilesLabel, KindLabel, LossLabel, LossReason, ReceiverLabel, RequestLabel, TopicLabel,
-    WriteLabel,
+    ActorLabel, DeviceLabel, HotFilesLabel, KindLabel, LoginLabel, LoginOutcome, LossLabel, LossReason, ReceiverLabel,
+    RequestLabel, TopicLabel, WriteLabel,
 };
 
 /// Seconds with fractions.
@@ -72,6 +72,7 @@ pub struct Metrics {
     pub webhook_queue_depth: Family<ReceiverLabel, Gauge>,
     pub log_lines_dropped: Counter,
     pub event_listeners: Gauge,
+    logins: Family<LoginLabel, Counter>,
     pub events: Family<TopicLabel, Counter>,
     pub http_requests: Family<RequestLabel, Counter>,
     pub http_request_seconds: Histogram,
@@ -151,6 +152,7 @@ impl Metrics {
             webhook_queue_depth: Family::default(),
             log_lines_dropped: Counter::default(),
             event_listeners: Gauge::default(),
+            logins: Family::default(),
             events: Family::default(),
             http_requests: Family::default(),
             http_request_seconds: request_seconds,
@@ -235,6 +237,7 @@ impl Metrics {
             self.log_lines_dropped.clone(),
         );
         r.register("event_listeners", "Who listens to /api/events", self.event_listeners.clone());
+        r.register("logins", "Attempts to sign in", self.logins.clone());
         r.register("events", "Events published", self.events.clone());
         r.register("http_requests", "Requests answered", self.http_requests.clone());
         r.register("http_request_seconds", "Time to first byte", self.http_request_seconds.clone());
@@ -249,6 +252,11 @@ impl Metrics {
             Ok(()) => text,
             Err(_) => String::from("# EOF\n"),
         }
+    }
+
+    /// Attempts to sign in that ended like this.
+    pub fn logins(&self, outcome: LoginOutcome) -> Counter {
+        self.logins.get_or_create_owned(&LoginLabel { outcome: outcome.name() })
     }
 
     /// What was published of each topic.

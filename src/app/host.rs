@@ -17,6 +17,7 @@ use super::{
     indexing::{Ending, fill, find_holes},
 };
 use crate::{
+    access::{Access, AccessParts},
     archive::{Captures, CapturesParts},
     capture::{Capabilities, Spawner, WatchActor, Watcher},
     config,
@@ -54,9 +55,10 @@ pub(super) struct Host {
     load: Arc<ArcSwap<Load>>,
     cleaner: Arc<Cleaner>,
     registry: Arc<Registry>,
+    pub access: Arc<Access>,
     watcher: Watcher,
     spawner: Spawner,
-    ending: Ending,
+    pub ending: Ending,
     pub events: Events,
     pub thresholds: Thresholds,
     pub notifier: Arc<Notifier>,
@@ -93,6 +95,13 @@ impl Host {
             clock: start.clock.clone(),
             metrics: start.metrics.clone(),
             events: events.clone(),
+            log: start.log.clone(),
+        })?;
+        let access = Access::start(AccessParts {
+            auth: settings.auth.clone(),
+            registry: registry.clone(),
+            clock: start.clock.clone(),
+            metrics: start.metrics.clone(),
             log: start.log.clone(),
         })?;
         // Before anything is published.
@@ -136,6 +145,7 @@ impl Host {
             load,
             cleaner,
             registry,
+            access,
             watcher,
             spawner,
             ending: Ending::default(),
@@ -266,6 +276,7 @@ impl Host {
             load: self.load.clone(),
             cleaner: self.cleaner_status(),
             registry: self.registry.clone(),
+            access: self.access.clone(),
             webhooks: self.webhooks(),
             readers,
             encodes,
@@ -292,7 +303,6 @@ impl Host {
 
     /// After the actors: what they left behind.
     pub fn finish(&self, log: &Logger) {
-        self.ending.begin();
         for device in &self.devices {
             device.tracker.finish();
         }

@@ -9,6 +9,7 @@ use slog::{Logger, error, info, warn};
 use crate::{
     config::{self, Settings},
     frames::Thresholds,
+    web::Tls,
 };
 
 /// What a camera or section may change without a restart.
@@ -35,6 +36,15 @@ pub fn reload(file: Option<&Path>, running: &Settings, thresholds: &Thresholds, 
         warn!(log, "settings changed that need a restart"; "settings" => waiting.join(", "));
     }
     info!(log, "settings are read"; "changed" => changed.len(), "waiting" => waiting.len());
+}
+
+/// The certificate may have been renewed in place. One that cannot be read changes nothing.
+pub fn certificate(tls: Option<&Tls>, running: &Settings, log: &Logger) {
+    match tls.map(|tls| tls.reload(&running.server)) {
+        None => {}
+        Some(Ok(())) => info!(log, "certificate is read"),
+        Some(Err(error)) => error!(log, "certificate is refused, the one in force stays"; "error" => %error),
+    }
 }
 
 /// Paths of what differs, thresholds apart. Without values, which may be secrets.

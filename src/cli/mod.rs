@@ -25,6 +25,8 @@ mod doctor;
 mod fetch;
 mod hot;
 mod output;
+mod pinned;
+mod user;
 
 const UNHEALTHY: u8 = 1;
 const BAD_CONFIGURATION: u8 = 78;
@@ -57,6 +59,11 @@ enum Command {
     Archive {
         #[command(subcommand)]
         action: ArchiveAction,
+    },
+    /// Who may sign in
+    User {
+        #[command(subcommand)]
+        action: user::Action,
     },
     /// Save a span of a device as one MP4
     Clip(clip::Wish),
@@ -109,6 +116,7 @@ impl Command {
             Self::Hot { action: HotAction::Status(common) } => common,
             Self::Hot { action: HotAction::Setup(setup) } => &setup.common,
             Self::Archive { action } => action.common(),
+            Self::User { action } => action.common(),
             Self::Clip(wish) => &wish.common,
         };
         let path = config_path(config.config.as_deref());
@@ -128,6 +136,7 @@ impl Command {
             Self::Archive { action: ArchiveAction::List(which) } => archive::list(&settings, &which),
             Self::Archive { action: ArchiveAction::Verify(which) } => archive::verify(&settings, &which),
             Self::Archive { action: ArchiveAction::Repair(which) } => archive::repair(&settings, &which),
+            Self::User { action } => user::run(&settings, action),
             Self::Clip(wish) => clip::run(settings, wish),
         }
     }
@@ -183,6 +192,10 @@ mod tests {
             "hot setup",
             "hot status",
             "archive list",
+            "user list",
+            "user add lena --role operator --area Hall --camera lobby --camera gate",
+            "user passwd lena --config x.toml",
+            "user token lena --scope operate --days 30 --name recorder",
             "archive verify lobby",
             "archive repair --config x.toml lobby",
             "clip lobby --start 1700000000 --end 2023-11-14T22:13:30Z -o x.mp4",
@@ -196,6 +209,9 @@ mod tests {
             "fly",
             "serve --confg x",
             "archive list ../x",
+            "user add lena --role root",
+            "user token lena --scope all",
+            "user token lena --days 0",
             "clip lobby --start 1700000000 --end 1700000001",
             "clip lobby --start yesterday --end 1700000001 -o x.mp4",
             "clip ../x --start 1700000000 --end 1700000001 -o x.mp4",

@@ -4,6 +4,7 @@
 //! none; whoever reads or edits waits on threads of this module, for a bounded time.
 
 mod actor;
+pub mod audit;
 pub mod incidents;
 pub mod maintenance;
 mod pending;
@@ -11,6 +12,7 @@ mod readers;
 mod schema;
 mod sqlite;
 mod store;
+pub mod users;
 mod writer;
 
 #[cfg(test)]
@@ -225,9 +227,32 @@ impl Registry {
     }
 
     /// What people said of these. Those that are not there are left out of the answer.
-    pub async fn edit(&self, ids: Vec<String>, edit: Edit, by: &'static str) -> Result<Vec<Incident>> {
-        let at = self.shared.parts.clock.wall();
-        let changed = self.write(move |connection| incidents::edit(connection, &ids, &edit, by, at)).await?;
+    pub async fn edit(&self, ids: Vec<String>, edit: Edit, by: impl Into<String>) -> Result<Vec<Incident>> {
+        self.edit_within(ids, edit, by, None).await
+    }
+
+    /// The same; those of other devices than `only` are left out as if they were not there.
+    pub async fn edit_within(
+        &self,
+        mut ids: Vec<String>,
+        edit: Edit,
+        by: impl Into<String>,
+        only: Option<Vec<DeviceId>>,
+    ) -> Result<Vec<Incident>> {
+        let (at, by) = (self.shared.parts.clock.wall(), by.into());
+        let changed = self
+            .write(move |connection| {
+                if let Some(only) = only {
+                    let mut within = Vec::with_capacity(ids.len());
+                    for id in ids {
+                        let found = incidents::get(connection, &id)?;
+                        within.extend(found.filter(|it| only.contains(&it.device)).map(|_| id));
+                    }
+                    ids = within;
+                }
+                incidents::edit(connection, &ids, &edit, &by, at)
+            })
+            .await?;
         for incident in &changed {
             self.tell("incident_changed", incident);
         }
@@ -235,11 +260,18 @@ impl Registry {
     }
 
     /// From now until then the device's incidents are not told; those that last end now, and whoever watches them tells.
-    pub async fn maintain(&self, device: DeviceId, until: Utc90k, why: String, by: &'static str) -> Result<Upkeep> {
+    pub async fn maintain(
+        &self,
+        device: DeviceId,
+        until: Utc90k,
+        why: String,
+        by: impl Into<String>,
+    ) -> Result<Upkeep> {
+        let by = by.into();
         let (from, named) = (self.shared.parts.clock.wall(), device.clone());
         let upkeep = Upkeep { device, from, until, why };
         let kept = upkeep.clone();
-        self.write(move |connection| maintenance::begin(connection, &kept, by)).await?;
+        self.write(move |connection| maintenance::begin(connection, &kept, &by)).await?;
         let now = self.shared.maintenance.load();
         // A second beginning keeps the first one's start.
         Ok(now.of(&named, from).cloned().unwrap_or(upkeep))

@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 
 use super::archive::Work;
 use crate::{
+    access::Command,
     error::{Error, Kind, Result},
     ids::DeviceId,
     supervisor::Poison,
@@ -46,6 +47,10 @@ pub enum Request {
     ArchiveVerify { device: Option<DeviceId> },
     /// The same after mending what can be mended; the open chunk is left alone.
     ArchiveRepair { device: Option<DeviceId> },
+    /// Users and their tokens.
+    User { command: Command },
+    /// A token of this run for the command line, which then asks over HTTP.
+    Pass,
     /// Breaks an actor on purpose, by its full name; refused unless started with `CAPSTAN_FAULTS=1`.
     Inject { actor: String, poison: Poison },
 }
@@ -57,7 +62,7 @@ impl Request {
             Self::ArchiveList { device } => Some((Work::List, device.as_ref())),
             Self::ArchiveVerify { device } => Some((Work::Verify, device.as_ref())),
             Self::ArchiveRepair { device } => Some((Work::Repair, device.as_ref())),
-            Self::Health | Self::State | Self::Inject { .. } => None,
+            Self::Health | Self::State | Self::Inject { .. } | Self::User { .. } | Self::Pass => None,
         }
     }
 }
@@ -161,7 +166,7 @@ fn trusted(stream: &UnixStream) -> Result<()> {
     if caller.uid == us || caller.uid.is_root() {
         return Ok(());
     }
-    Err(Error::new(Kind::Invalid, format!("uid {} may not give commands", caller.uid.as_raw())))
+    Err(Error::new(Kind::Forbidden, format!("uid {} may not give commands", caller.uid.as_raw())))
 }
 
 fn read_request(stream: &UnixStream) -> Result<Request> {

@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
 use crate::{
+    access::Access,
     archive::Siblings,
     clock::{Clock, Utc90k},
     config::{Camera, Settings},
@@ -30,9 +31,12 @@ use crate::{
     telemetry::{DeviceMetrics, Metrics, RequestLabel},
 };
 
+mod access_routes;
 pub mod archive;
+mod auth;
 pub mod checks;
 mod chunks;
+mod client;
 mod clip_jobs;
 mod clips;
 mod commands;
@@ -42,6 +46,7 @@ mod error;
 pub mod events;
 pub mod facts;
 mod footage;
+mod guard;
 mod heatmap;
 mod host;
 mod hours;
@@ -53,6 +58,7 @@ mod manifest;
 mod manual;
 mod metadata;
 mod mosaics;
+mod need;
 mod openapi;
 mod playlists;
 mod quiet;
@@ -64,6 +70,7 @@ mod routes;
 mod server;
 mod shape;
 mod shapes;
+mod share;
 mod site;
 mod slices;
 mod stills;
@@ -72,7 +79,9 @@ pub mod tail;
 mod thumbnails;
 mod time;
 mod timeline;
+mod tls;
 mod ui;
+mod users;
 
 #[cfg(test)]
 mod tests;
@@ -86,6 +95,7 @@ use routes::ROUTES;
 pub use server::{bind, serve};
 pub use stills::Stills;
 pub use time::moment;
+pub use tls::Tls;
 
 /// What handlers read: snapshots and handles, nothing that could make them wait.
 pub struct WebState {
@@ -104,6 +114,7 @@ pub struct WebState {
     /// Called on an HTTP worker: a snapshot only.
     pub cleaner: Arc<dyn Fn() -> Arc<CleanerStatus> + Send + Sync>,
     pub registry: Arc<Registry>,
+    pub access: Arc<Access>,
     /// How each webhook does. Called on an HTTP worker: a snapshot only.
     pub webhooks: Arc<dyn Fn() -> Value + Send + Sync>,
     pub readers: reader::Readers,
@@ -166,12 +177,17 @@ async fn observe(
     let mut response = next.call(request).await?;
     let pattern = response.request().match_pattern();
     let route = ROUTES.iter().map(|entry| entry.path).find(|path| pattern.as_deref() == Some(path)).unwrap_or("other");
+    let secure = client::Client::of(response.request().head(), &state.settings.server).is_secure;
     let label = RequestLabel { route, status: response.status().as_u16() };
     state.metrics.http_requests.get_or_create_owned(&label).inc();
     state.metrics.http_request_seconds.observe(state.clock.mono().since(started).as_secs_f64());
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    if secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     Ok(response)
 }
 

@@ -14,6 +14,7 @@ use super::{
     time::Asked,
 };
 use crate::{
+    access::Caller,
     clock::{TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
     playback::{
@@ -33,13 +34,15 @@ const ARRIVAL_90K: i64 = 10 * TICKS_PER_SECOND;
 pub async fn hour(
     request: HttpRequest,
     state: State,
+    caller: Caller,
     path: web::Path<(String, String)>,
     day: web::Query<OfDay>,
 ) -> Result<HttpResponse> {
     let (device, hour) = path.into_inner();
     let device = state.device(&device)?;
     let hour = Hour::parse(&hour, &day, state.clock.wall())?;
-    serve(&request, &state, &device, Wish { from: hour.from, to: hour.to, start_at: None, slides: false }).await
+    serve(&request, &state, &caller, &device, Wish { from: hour.from, to: hour.to, start_at: None, slides: false })
+        .await
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,6 +56,7 @@ pub struct Span {
 pub async fn span(
     request: HttpRequest,
     state: State,
+    caller: Caller,
     device: web::Path<String>,
     span: web::Query<Span>,
 ) -> Result<HttpResponse> {
@@ -70,7 +74,7 @@ pub async fn span(
         return Err(Error::new(Kind::Invalid, "at most 48 hours in one playlist").at("end"));
     }
     let slides = start.is_none() && end.is_none();
-    serve(&request, &state, &device, Wish { from, to, start_at: Some(from), slides }).await
+    serve(&request, &state, &caller, &device, Wish { from, to, start_at: Some(from), slides }).await
 }
 
 #[derive(Serialize)]
@@ -103,7 +107,13 @@ struct Wish {
     slides: bool,
 }
 
-async fn serve(request: &HttpRequest, state: &WebState, device: &WebDevice, wish: Wish) -> Result<HttpResponse> {
+async fn serve(
+    request: &HttpRequest,
+    state: &WebState,
+    caller: &Caller,
+    device: &WebDevice,
+    wish: Wish,
+) -> Result<HttpResponse> {
     let Wish { from, to, start_at, slides } = wish;
     // Before the snapshot: what is committed in between makes the list longer, never closed too early.
     let waits = device.hot.waiting_bytes() > 0;
@@ -127,7 +137,11 @@ async fn serve(request: &HttpRequest, state: &WebState, device: &WebDevice, wish
             false => Error::new(Kind::Unavailable, format!("{} has nothing of it on the disk yet", device.id)),
         });
     }
-    let text = list.to_string();
+    let mut text = list.to_string();
+    if caller.share().is_some() {
+        // The only names with a dot in them are those of chunks.
+        text = text.replace(".mp4", &caller.follow(".mp4".into()));
+    }
     let content = Content {
         etag: Some(format!("\"{:08x}-{}\"", crc32c::crc32c(text.as_bytes()), text.len())),
         slices: vec![Slice::Bytes(text.into())],

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::{
     App, HttpServer,
     dev::{Extensions, Server},
@@ -58,7 +59,12 @@ pub fn bind(listen: SocketAddr) -> Result<TcpListener> {
 /// The server on `listener`, not yet awaited. It handles no signals: the caller stops it by its handle.
 ///
 /// `open_files` is the limit of the process: viewers get what recording leaves.
-pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result<Server> {
+pub fn serve(
+    state: State,
+    listener: TcpListener,
+    tls: Option<rustls::ServerConfig>,
+    open_files: u64,
+) -> io::Result<Server> {
     let (server, limits) = (state.settings.server.clone(), state.settings.limits.clone());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let workers = if server.workers == 0 { cores.min(4) } else { server.workers };
@@ -68,7 +74,7 @@ pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result
     let keep_alive = Duration::from_secs(server.keep_alive_seconds);
     let places = Arc::<Connections>::default();
     actix_rt::spawn(quiet::watch(Arc::downgrade(&places), keep_alive + QUIET));
-    Ok(HttpServer::new(move || {
+    let http = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
             .app_data(web::PayloadConfig::new(body_bytes))
@@ -83,9 +89,12 @@ pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result
     .max_connections(connections)
     .shutdown_timeout(SHUTDOWN_SECONDS)
     .disable_signals()
-    .on_connect(move |connection, data| on_connect(&places, connection, data))
-    .listen(listener)?
-    .run())
+    .on_connect(move |connection, data| on_connect(&places, connection, data));
+    let http = match tls {
+        Some(tls) => http.listen_rustls_0_23(listener, tls)?,
+        None => http.listen(listener)?,
+    };
+    Ok(http.run())
 }
 
 /// Connections per worker: as many as wished, and no more than `files` descriptors allow all workers together. A
@@ -97,7 +106,9 @@ fn connections(wished: usize, workers: usize, files: u64) -> usize {
 }
 
 fn on_connect(places: &Arc<Connections>, connection: &dyn Any, data: &mut Extensions) {
-    if let Some(stream) = connection.downcast_ref::<actix_rt::net::TcpStream>() {
+    let plain = connection.downcast_ref::<actix_rt::net::TcpStream>();
+    let secure = || Some(connection.downcast_ref::<TlsStream<actix_rt::net::TcpStream>>()?.get_ref().0);
+    if let Some(stream) = plain.or_else(secure) {
         let limit = u32::try_from(TCP_USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
         // A kernel that refuses serves all the same; only stalled viewers stay longer.
         let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, limit);
