@@ -173,9 +173,10 @@ async fn serve(start: Start) -> Result<()> {
 /// recording does not need it.
 fn get_ready(host: &Host, ready: &Arc<AtomicBool>) {
     let (access, ready, stopping) = (host.access.clone(), ready.clone(), host.ending.clone());
+    let limit = if access.is_on() { USERS_LIMIT } else { Duration::ZERO };
     let known = actix_rt::spawn(async move { access.open().await });
     actix_rt::spawn(async move {
-        let _ = tokio::time::timeout(USERS_LIMIT, known).await;
+        let _ = tokio::time::timeout(limit, known).await;
         if !stopping.has_begun() {
             ready.store(true, Ordering::Relaxed);
         }

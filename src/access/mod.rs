@@ -135,17 +135,9 @@ impl Access {
         self.changes.subscribe()
     }
 
-    /// Returns once the users are known, at once where nobody has to sign in. Makes the first user where there is none.
+    /// Returns once the users are known: tries for as long as the database does not open. Makes the first one where there
+    /// is none and somebody has to sign in.
     pub async fn open(&self) {
-        if self.is_on() {
-            self.read_users().await;
-        } else {
-            self.changed();
-        }
-    }
-
-    /// Tries for as long as the database does not open.
-    pub async fn read_users(&self) {
         let mut pause = RETRY;
         let mut told = false;
         while let Err(error) = self.read().await {

@@ -226,7 +226,7 @@ fn alone(settings: &Settings, command: Command) -> Result<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| Error::io("starting a runtime", "", error))?;
     let told = runtime.block_on(async {
-        tokio::time::timeout(LIMIT, access.read_users())
+        tokio::time::timeout(LIMIT, access.open())
             .await
             .map_err(|_| Error::new(Kind::Unavailable, "the database does not open"))?;
         access.command(command).await

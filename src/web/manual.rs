@@ -42,7 +42,8 @@ fn render(document: &Value, [style, icon]: &[Option<String>; 2]) -> String {
             for (method, operation) in of_item.filter(|(_, operation)| operation["tags"][0] == tag["name"]) {
                 let method = method.to_uppercase();
                 put(&mut out, format_args!("<details><summary><code>{method} {}</code>", escape(path)));
-                put(&mut out, format_args!(" {}</summary>", text(&operation["summary"])));
+                let role = operation["x-role"].as_str().map(|role| format!(" · {role}")).unwrap_or_default();
+                put(&mut out, format_args!(" {}{role}</summary>", text(&operation["summary"])));
                 route(&mut out, item, operation);
                 out += "</details>";
             }

@@ -89,8 +89,7 @@ impl Doc {
     fn statuses(&self, path: &str, need: &Need) -> Vec<u16> {
         let mut all = self.others.to_vec();
         if !need.is_open() {
-            // And while users are not known yet.
-            all.extend([401, 403, 503]);
+            all.extend([401, 403]);
         }
         if matches!(self.reply, Reply::Bytes(_)) {
             all.extend([206, 304, 412, 416]);
@@ -152,7 +151,8 @@ pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
             "description": "Every address of this daemon; what answers GET answers HEAD. Times in replies are RFC 3339 in UTC. An error's `path` names \
                             the parameter or field at fault. Another method than those listed answers 405, an address \
-                            that is not listed 404, both with the same shape of error.",
+                            that is not listed 404, both with the same shape of error. `x-role` is who may call: \
+                            whoever may not see all cameras is told of theirs alone.",
         },
         "servers": [{"url": "/"}],
         "tags": TAGS.iter().map(|(name, about)| json!({"name": name, "description": about})).collect::<Vec<_>>(),
@@ -332,6 +332,6 @@ mod tests {
         check("/api/host/health", "head", &["200", "401", "403", "503"]);
         let live = ["200", "206", "304", "401", "403", "404", "412", "416", "503"];
         check("/host/stream/{device}/segments/output.m3u8", "get", &live);
-        check("/api/host/restart-video/{device}", "post", &["200", "400", "401", "403", "404", "503"]);
+        check("/api/host/restart-video/{device}", "post", &["200", "400", "401", "403", "404"]);
     }
 }

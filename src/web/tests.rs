@@ -32,6 +32,7 @@ use crate::{
     },
 };
 
+mod access;
 mod beside;
 mod clips;
 mod encodes_of_clips;
@@ -153,6 +154,7 @@ impl Host {
         let served = state.clone();
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
+                served.access.open().await;
                 let server = serve(served, listener, None, 1024).unwrap();
                 tell.send(server.handle()).unwrap();
                 server.await.unwrap();

@@ -137,7 +137,7 @@ fn a_newer_database_is_left_alone() {
     rig.end();
     assert_eq!((fs::read(database(&folder)).unwrap() == before, aside(&folder)), (true, 0));
     assert!(store::inspect(&database(&folder)).unwrap().unwrap_err().contains("newer Capstan"));
-    set(1);
+    set(crate::registry::schema::VERSION);
     assert_eq!(works(&folder), 4);
 }
 
