@@ -242,11 +242,8 @@ impl Access {
         let is_due = expires.0 - written > every;
         if is_due && live.written_90k.compare_exchange(written, expires.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         {
-            let registry = self.parts.registry.clone();
             // On a failing disk it lasts in RAM; at the next start it may be over earlier.
-            tokio::spawn(async move {
-                drop(registry.write(move |connection| users::extend_session(connection, &hash, expires)).await);
-            });
+            drop(self.parts.registry.post(move |connection| users::extend_session(connection, &hash, expires)));
         }
         Some(Caller::new(Via::Session(hash), &user.name, Some(user.role), user.rights.clone(), said))
     }

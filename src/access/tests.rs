@@ -158,7 +158,7 @@ fn failures_are_told_alike_and_slowed_down() {
     let rig = Rig::on(folder.path());
     rig.add("lena", Role::Viewer);
     let clock = Clock::system();
-    let mut took = |name: &str| {
+    let took = |name: &str| {
         // The fastest of some: what else runs on this machine only slows down.
         let times = (0..4).map(|_| {
             let began = clock.mono();

@@ -325,6 +325,11 @@ impl Registry {
         within_limit(answer).await
     }
 
+    /// The same for what nobody waits for: refused, it is not done.
+    pub fn post(&self, work: impl FnOnce(&Connection) -> Result<()> + Send + 'static) -> Result<()> {
+        self.shared.inbox.ask(work, oneshot::channel().0)
+    }
+
     fn tell(&self, kind: &'static str, incident: &Incident) {
         let now = self.shared.parts.clock.wall();
         let device = Some(&incident.device);

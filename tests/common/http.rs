@@ -45,6 +45,21 @@ pub fn send(server: SocketAddr, method: &str, path: &str, body: &serde_json::Val
     exchange(server, method, path, &headers, &body).map_err(|error| format!("{method} {path}: {error}"))
 }
 
+/// Sends JSON with these headers besides.
+pub fn send_with(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &serde_json::Value,
+) -> Result<Response, String> {
+    let body = body.to_string();
+    let length = body.len().to_string();
+    let mut all = vec![("Content-Type", "application/json"), ("Content-Length", &length)];
+    all.extend_from_slice(headers);
+    exchange(server, method, path, &all, &body).map_err(|error| format!("{method} {path}: {error}"))
+}
+
 /// A reply without an end, as of `/api/events`: read as it comes.
 pub struct Stream {
     stream: TcpStream,

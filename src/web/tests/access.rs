@@ -269,7 +269,7 @@ fn a_session_needs_its_token_to_change_anything_and_ends() {
 
     let mut stream = TcpStream::connect(host.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(stream, "GET /api/events HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n\r\n").unwrap();
+    write!(stream, "GET /api/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{cookie}\r\n\r\n").unwrap();
     let mut first = [0; 12];
     stream.read_exact(&mut first).unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");
