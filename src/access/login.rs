@@ -62,7 +62,7 @@ impl Access {
                 users::add_session(connection, &session)
             })
             .await;
-        {
+        let is_in = {
             let mut book = self.book_mut();
             match written {
                 Ok(gone) => gone.iter().for_each(|hash| drop(book.sessions.remove(hash))),
@@ -73,12 +73,15 @@ impl Access {
                 }
             }
             // Whoever took the account away, or its password, meant this session too.
-            if book.users.get(&user.name).is_none_or(|now| now.password != user.password) {
-                drop(book);
-                drop(self.parts.registry.write(move |connection| users::remove_session(connection, &hash)).await);
-                return Err(Error::new(Kind::Unauthorized, "the name or the password is wrong"));
+            let stays = book.users.get(&user.name).is_some_and(|now| now.password == user.password);
+            if stays {
+                book.sessions.insert(hash, live);
             }
-            book.sessions.insert(hash, live);
+            stays
+        };
+        if !is_in {
+            drop(self.parts.registry.post(move |connection| users::remove_session(connection, &hash)));
+            return Err(Error::new(Kind::Unauthorized, "the name or the password is wrong"));
         }
         info!(self.parts.log, "signed in"; "user" => &user.name, "from" => %from);
         let caller = Caller::new(Via::Session(hash), &user.name, Some(user.role), user.rights.clone(), &said);

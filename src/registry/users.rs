@@ -229,6 +229,7 @@ pub fn add_first_user(connection: &Connection, it: &User) -> Result<bool> {
 /// Role, rights and password; with `sign_out` the sessions end too. [`Kind::Conflict`] when no admin would be left.
 pub fn change_user(connection: &Connection, it: &User, sign_out: bool) -> Result<()> {
     let doing = failed("writing a user");
+    let had_admin = admins(connection)? > 0;
     let (areas, cameras) = (json!(it.rights.areas).to_string(), json!(it.rights.cameras).to_string());
     let changed = connection
         .execute(
@@ -242,22 +243,28 @@ pub fn change_user(connection: &Connection, it: &User, sign_out: bool) -> Result
     if sign_out {
         connection.execute("DELETE FROM session WHERE user = ?", [&it.name]).map_err(&doing)?;
     }
-    an_admin_is_left(connection)
+    an_admin_is_left(connection, had_admin)
 }
 
 /// With their sessions and tokens. [`Kind::Conflict`] when no admin would be left.
 pub fn remove_user(connection: &Connection, name: &str) -> Result<()> {
+    let had_admin = admins(connection)? > 0;
     if connection.execute("DELETE FROM user WHERE name = ?", [name]).map_err(failed("removing a user"))? == 0 {
         return Err(unknown(name));
     }
-    an_admin_is_left(connection)
+    an_admin_is_left(connection, had_admin)
 }
 
-fn an_admin_is_left(connection: &Connection) -> Result<()> {
-    match count(connection, "SELECT count(*) FROM user WHERE role = 'admin' AND areas = '[]' AND cameras = '[]'", [])? {
-        0 => Err(Error::new(Kind::Conflict, "the last admin stays: nobody could change anything any more")),
-        _ => Ok(()),
+/// Where there was none, as with access control off, nobody is kept from anything.
+fn an_admin_is_left(connection: &Connection, had_admin: bool) -> Result<()> {
+    if had_admin && admins(connection)? == 0 {
+        return Err(Error::new(Kind::Conflict, "the last admin stays: nobody could change anything any more"));
     }
+    Ok(())
+}
+
+fn admins(connection: &Connection) -> Result<i64> {
+    count(connection, "SELECT count(*) FROM user WHERE role = 'admin'", [])
 }
 
 /// Also lets go of those that are over, and of the oldest of a user who has too many. Tells which are gone.

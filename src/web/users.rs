@@ -11,7 +11,7 @@ use super::{
 use crate::{
     access::{Caller, NewToken, NewUser, UserChange},
     clock::Utc90k,
-    error::Result,
+    error::{Error, Kind, Result},
     ids::DeviceId,
     registry::users::{Rights, Role},
 };
@@ -47,7 +47,11 @@ pub async fn edit(
     name: web::Path<String>,
     body: web::Json<Value>,
 ) -> Result<HttpResponse> {
-    let change = change(fields(&body)?, &[])?;
+    let body = fields(&body)?;
+    if body.is_empty() {
+        return Err(Error::new(Kind::Invalid, "says nothing: role, password, areas or cameras"));
+    }
+    let change = change(body, &[])?;
     Ok(fresh(HttpResponse::Ok(), state.access.change_user(&caller, &name, change).await?))
 }
 
