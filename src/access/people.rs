@@ -163,6 +163,11 @@ impl Access {
         all.iter().map(Token::told).collect()
     }
 
+    pub fn one_token(&self, id: &str) -> Result<Value> {
+        let told = self.tokens().into_iter().find(|token| token["id"] == id);
+        told.ok_or_else(|| Error::new(Kind::NotFound, "there is no such token"))
+    }
+
     /// The token with `token`, the secret itself: told this once.
     pub async fn add_token(&self, by: &Caller, new: NewToken) -> Result<Value> {
         self.known()?;

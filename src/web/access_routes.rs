@@ -81,12 +81,17 @@ pub const TOKENS: Entry = Entry {
     ..entry("/api/tokens", ADMIN, || read().to(users::tokens), Doc::new("Tokens of programs", Json(&shapes::TOKENS)))
 };
 pub const TOKEN: Entry = Entry {
-    verb: Verb::Delete,
+    more: &[Also {
+        verb: Verb::Delete,
+        need: ADMIN,
+        handler: || web::delete().to(users::remove_token),
+        doc: Doc::new("It ends", Nothing).others(&[403, 404, 500, 503, 507]),
+    }],
     ..entry(
         "/api/tokens/{token}",
         ADMIN,
-        || web::delete().to(users::remove_token),
-        Doc::new("It ends", Nothing).others(&[403, 404, 500, 503, 507]),
+        || read().to(users::token),
+        Doc::new("One of them", Json(&shapes::TOKEN)).others(&[404]),
     )
 };
 pub const SHARE: Entry = Entry {

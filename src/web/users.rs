@@ -67,6 +67,11 @@ pub async fn tokens(state: State) -> Result<HttpResponse> {
     Ok(fresh(HttpResponse::Ok(), json!({"tokens": state.access.tokens()})))
 }
 
+/// `GET /api/tokens/{token}`
+pub async fn token(state: State, id: web::Path<String>) -> Result<HttpResponse> {
+    Ok(fresh(HttpResponse::Ok(), state.access.one_token(&id)?))
+}
+
 /// `POST /api/tokens` `{name, scope, expires, user?}`: of whoever asks, unless another is named.
 pub async fn add_token(state: State, caller: Caller, body: web::Json<Value>) -> Result<HttpResponse> {
     let (mut name, mut user, mut scope, mut expires) = (None, None, None, None);
