@@ -11,8 +11,12 @@ pub enum Kind {
     NotFound,
     /// It was there and is no more (expired, replaced).
     Gone,
+    /// Whoever asks must say who they are.
+    Unauthorized,
     /// Not for whoever asks.
     Forbidden,
+    /// Asked too often; later is fine.
+    TooMany,
     /// It clashes with the present state.
     Conflict,
     /// It was changed by somebody else since whoever asks looked at it.
@@ -40,7 +44,9 @@ impl Kind {
             Self::Invalid => "invalid",
             Self::NotFound => "not_found",
             Self::Gone => "gone",
+            Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
+            Self::TooMany => "too_many",
             Self::Conflict => "conflict",
             Self::Changed => "precondition_failed",
             Self::Unconditional => "precondition_required",

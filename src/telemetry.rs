@@ -14,8 +14,8 @@ use prometheus_client::{
 
 pub use device::{DeviceMetrics, Written};
 pub use labels::{
-    ActorLabel, DeviceLabel, GateLabel, HotFilesLabel, KindLabel, LossLabel, LossReason, ReasonLabel, ReceiverLabel,
-    RequestLabel, TopicLabel, VolumeLabel, WriteLabel,
+    ActorLabel, DeviceLabel, GateLabel, HotFilesLabel, KindLabel, LoginLabel, LoginOutcome, LossLabel, LossReason,
+    ReasonLabel, ReceiverLabel, RequestLabel, TopicLabel, VolumeLabel, WriteLabel,
 };
 pub use transcode::TranscodeMetrics;
 
@@ -85,6 +85,7 @@ pub struct Metrics {
     pub webhook_queue_depth: Family<ReceiverLabel, Gauge>,
     pub log_lines_dropped: Counter,
     pub event_listeners: Gauge,
+    logins: Family<LoginLabel, Counter>,
     pub events: Family<TopicLabel, Counter>,
     pub http_requests: Family<RequestLabel, Counter>,
     pub http_request_seconds: Histogram,
@@ -176,6 +177,7 @@ impl Metrics {
             webhook_queue_depth: Family::default(),
             log_lines_dropped: Counter::default(),
             event_listeners: Gauge::default(),
+            logins: Family::default(),
             events: Family::default(),
             http_requests: Family::default(),
             http_request_seconds: request_seconds,
@@ -285,6 +287,7 @@ impl Metrics {
             self.log_lines_dropped.clone(),
         );
         r.register("event_listeners", "Who listens to /api/events", self.event_listeners.clone());
+        r.register("logins", "Attempts to sign in", self.logins.clone());
         r.register("events", "Events published", self.events.clone());
         self.transcode.register(r);
         r.register("http_requests", "Requests answered", self.http_requests.clone());
@@ -300,6 +303,11 @@ impl Metrics {
             Ok(()) => text,
             Err(_) => String::from("# EOF\n"),
         }
+    }
+
+    /// Attempts to sign in that ended like this.
+    pub fn logins(&self, outcome: LoginOutcome) -> Counter {
+        self.logins.get_or_create_owned(&LoginLabel { outcome: outcome.name() })
     }
 
     /// What was published of each topic.

@@ -32,7 +32,10 @@ use crate::{
     registry::{Change, Registry, Roster, Stored},
     supervisor::Supervisor,
     telemetry::KindLabel,
-    web::fleet::{Answer, Cameras, Listed, Order, Origin, Refused, Report},
+    web::{
+        Tls,
+        fleet::{Answer, Cameras, Listed, Order, Origin, Refused, Report},
+    },
 };
 
 /// Orders that wait; one more is refused. People and programs give few.
@@ -64,7 +67,7 @@ struct Ordered {
 
 impl Fleet {
     /// With the cameras of the file, which begin to record by [`Self::begin`].
-    pub fn new(mut yard: Yard, registry: Arc<Registry>, events: Events) -> Self {
+    pub fn new(mut yard: Yard, registry: Arc<Registry>, events: Events, tls: Option<Tls>) -> Self {
         let start = yard.shared.start.clone();
         let (orders, receiver) = mpsc::channel(ORDERS_MAX);
         let published = Arc::new(ArcSwap::default());
@@ -81,6 +84,7 @@ impl Fleet {
             yard,
             registry,
             events,
+            tls,
             known: None,
             ticks: 0,
         };
@@ -161,6 +165,8 @@ struct Desk {
     yard: Yard,
     registry: Arc<Registry>,
     events: Events,
+    /// Its certificate is read again with the settings.
+    tls: Option<Tls>,
     /// What the settings file says.
     file: Vec<Camera>,
     base: Detect,
@@ -410,6 +416,7 @@ impl Desk {
         }
         report.thresholds = self.thresholds();
         self.publish();
+        reload::certificate(self.tls.as_ref(), &self.start.settings, &self.log);
         reload::tell(&report, &self.log);
         Ok(report)
     }

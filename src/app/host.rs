@@ -20,6 +20,7 @@ use super::{
     yard::{Lists, Yard},
 };
 use crate::{
+    access::{Access, AccessParts},
     archive::{Captures, CapturesParts},
     capture::{Capabilities, Spawner, WatchActor, Watcher},
     config::{self, ENABLED_MAX},
@@ -37,7 +38,7 @@ use crate::{
     storage::{Retention, Volume, inventory},
     supervisor::{ChildSpec, Load, LoadActor, LoadWatch, Slot, Supervisor},
     transcode::{Runner, TranscoderActor},
-    web::{Heatmap, HotCache, Sights, Stills, WebState, encodes::Encodes, events::Feed, facts, reader::Readers},
+    web::{Heatmap, HotCache, Sights, Stills, Tls, WebState, encodes::Encodes, events::Feed, facts, reader::Readers},
 };
 
 /// Jobs that may wait for the commit thread: one commit and one reservation of run numbers for each device.
@@ -54,9 +55,10 @@ pub(super) struct Host {
     away: Option<Arc<Away>>,
     pub transcoder: Arc<Runner>,
     registry: Arc<Registry>,
+    pub access: Arc<Access>,
     watcher: Watcher,
     spawner: Spawner,
-    ending: Ending,
+    pub ending: Ending,
     pub events: Events,
     pub notifier: Arc<Notifier>,
     evidence: Option<Evidence>,
@@ -64,7 +66,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub fn build(start: &Start, volume: Arc<Volume>, children: WorkGroup) -> Result<Self> {
+    pub fn build(start: &Start, volume: Arc<Volume>, children: WorkGroup, tls: Option<Tls>) -> Result<Self> {
         let settings = &start.settings;
         let committer = Committer::start("commit", ENABLED_MAX * COMMIT_JOBS_PER_DEVICE, start.log.clone())?;
         let spawner = Spawner::start(children)?;
@@ -79,6 +81,13 @@ impl Host {
             clock: start.clock.clone(),
             metrics: start.metrics.clone(),
             events: events.clone(),
+            log: start.log.clone(),
+        })?;
+        let access = Access::start(AccessParts {
+            auth: settings.auth.clone(),
+            registry: registry.clone(),
+            clock: start.clock.clone(),
+            metrics: start.metrics.clone(),
             log: start.log.clone(),
         })?;
         let pinned = registry.clone();
@@ -139,7 +148,8 @@ impl Host {
             },
         )?;
         let watcher = Watcher::start(&start.log, start.metrics.inotify_overflows.clone())?;
-        let fleet = Arc::new(Fleet::new(Yard::new(shared, lists, watcher.clone()), registry.clone(), events.clone()));
+        let fleet =
+            Arc::new(Fleet::new(Yard::new(shared, lists, watcher.clone()), registry.clone(), events.clone(), tls));
         let _captures = copy_captures(start, &volume, retention, &fleet.lists)?;
         Ok(Self {
             start: start.clone(),
@@ -151,6 +161,7 @@ impl Host {
             away,
             transcoder,
             registry,
+            access,
             watcher,
             spawner,
             ending: Ending::default(),
@@ -258,6 +269,7 @@ impl Host {
             cleaner: self.cleaner_status(),
             transcoder: self.transcoder.clone(),
             registry: self.registry.clone(),
+            access: self.access.clone(),
             webhooks: self.webhooks(),
             readers,
             encodes,
@@ -285,7 +297,6 @@ impl Host {
 
     /// After the actors: what they left behind.
     pub fn finish(&self, log: &Logger) {
-        self.ending.begin();
         for device in self.fleet.lists.running.load().iter() {
             device.tracker.finish();
         }

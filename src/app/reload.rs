@@ -9,7 +9,10 @@ use slog::{Logger, error, info, warn};
 use crate::{
     config::{self, Settings},
     error::Result,
-    web::fleet::{Report, invalid},
+    web::{
+        Tls,
+        fleet::{Report, invalid},
+    },
 };
 
 /// What may change without a restart.
@@ -24,6 +27,15 @@ pub fn read(file: Option<&Path>, log: &Logger) -> Result<Settings> {
         }
         invalid(&problems)
     })
+}
+
+/// The certificate may have been renewed in place. One that cannot be read changes nothing.
+pub fn certificate(tls: Option<&Tls>, running: &Settings, log: &Logger) {
+    match tls.map(|tls| tls.reload(&running.server)) {
+        None => {}
+        Some(Ok(())) => info!(log, "certificate is read"),
+        Some(Err(error)) => error!(log, "certificate is refused, the one in force stays"; "error" => %error),
+    }
 }
 
 /// Into the log, what came of them.

@@ -26,8 +26,10 @@ mod doctor;
 mod fetch;
 mod hot;
 mod output;
+mod pinned;
 mod pins;
 mod transcode;
+mod user;
 
 const UNHEALTHY: u8 = 1;
 const BAD_CONFIGURATION: u8 = 78;
@@ -70,6 +72,11 @@ enum Command {
     Transcode {
         #[command(subcommand)]
         action: transcode::Action,
+    },
+    /// Who may sign in
+    User {
+        #[command(subcommand)]
+        action: user::Action,
     },
     /// Save a span of a device as one MP4
     Clip(clip::Wish),
@@ -130,6 +137,7 @@ impl Command {
             Self::Archive { action } => action.common(),
             Self::Transcode { action } => action.common(),
             Self::Camera { action } => action.common(),
+            Self::User { action } => action.common(),
             Self::Clip(wish) => &wish.common,
         };
         let path = config_path(config.config.as_deref());
@@ -154,6 +162,7 @@ impl Command {
             Self::Archive { action: ArchiveAction::Unpin(number) } => pins::unpin(&settings, &number),
             Self::Archive { action: ArchiveAction::Pins(which) } => pins::list(&settings, &which),
             Self::Transcode { action } => transcode::run(&settings, &action),
+            Self::User { action } => user::run(&settings, action),
             Self::Clip(wish) => clip::run(settings, wish),
         }
     }
@@ -217,6 +226,10 @@ mod tests {
             "camera enable lobby",
             "camera disable lobby",
             "archive list",
+            "user list",
+            "user add lena --role operator --area Hall --camera lobby --camera gate",
+            "user passwd lena --config x.toml",
+            "user token lena --scope operate --days 30 --name recorder",
             "archive verify lobby",
             "archive repair --config x.toml lobby",
             "archive pin lobby --start 1700000000 --end 2023-11-14T22:13:30Z --why theft",
@@ -253,6 +266,9 @@ mod tests {
             "camera add ../x test",
             "camera add lobby test --from x",
             "camera remove",
+            "user add lena --role root",
+            "user token lena --scope all",
+            "user token lena --days 0",
             "clip lobby --start 1700000000 --end 1700000001",
             "clip lobby --start yesterday --end 1700000001 -o x.mp4",
             "clip ../x --start 1700000000 --end 1700000001 -o x.mp4",

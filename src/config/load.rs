@@ -122,6 +122,12 @@ fn anchor_paths(tree: &mut Value, folder: &Path) {
             *value = Value::from(lexical(&folder.join(path)).display().to_string());
         }
     };
+    let server = tree.get_mut("server").and_then(Value::as_object_mut);
+    for (key, value) in server.into_iter().flatten() {
+        if matches!(key.as_str(), "tls_cert" | "tls_key") {
+            anchor(value);
+        }
+    }
     let storage = tree.get_mut("storage").and_then(Value::as_object_mut);
     for (key, value) in storage.into_iter().flatten() {
         match key.as_str() {
@@ -226,7 +232,16 @@ mod tests {
         check("[archive]\ncommit_seconds = \"soon\"", &["archive.commit_seconds", "soon"]);
         check("[archive]\nchunk_seconds = 7", &["archive.chunk_seconds", "7", "divide"]);
         check("[archive]\nwindow_hours = 25", &["archive.window_hours", "25", "24"]);
-        check("[server]\nlisten = \"0.0.0.0:80\"", &["server.listen", "0.0.0.0:80", "auth.enabled"]);
+        check("[auth]\npublic_view = true", &["auth.public_areas", "public_view"]);
+        check("[auth]\nsession_hours = 0", &["auth.session_hours", "0", "8784"]);
+        check("[auth]\nmetrics = \"all\"", &["auth.metrics", "all", "loopback"]);
+        check(
+            "[server]\ntrusted_proxies = [\"10.0.0.0/99\"]",
+            &["server.trusted_proxies[0]", "10.0.0.0/99", "10.0.0.0/8"],
+        );
+        check("[server]\ncors_origins = [\"*\"]", &["server.cors_origins[0]", "*"]);
+        check("[server]\npublic_url = \"cams.example\"", &["server.public_url", "cams.example"]);
+        check("[server]\ntls_cert = \"/etc/cert.pem\"", &["server.tls_key", "tls_cert"]);
         check("[storage]\nroot = \"\"", &["storage.root", "absolute"]);
         check("[storage]\nroot = \"/a/../b\"", &["storage.root", "/a/../b", ".."]);
         check("[storage]\nhot = \"/a/\\u0000b\"", &["storage.hot", "absolute"]);

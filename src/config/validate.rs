@@ -37,12 +37,7 @@ impl Settings {
             &server.keep_alive_seconds,
             "must be 0 (a connection a request) to 3600",
         );
-        out.check(
-            !self.auth.enabled || server.listen.ip().is_loopback(),
-            "server.listen",
-            &server.listen,
-            "access control has not landed yet: listen on 127.0.0.1, or set auth.enabled = false to open it to everyone",
-        );
+        self.access_rules(out);
         if let Some(name) = &server.host_name {
             out.check(
                 !name.trim().is_empty() && name.chars().count() <= 64 && !name.chars().any(char::is_control),
@@ -120,6 +115,43 @@ impl Settings {
             &limits.event_listeners,
             "must be at most 10000",
         );
+    }
+
+    fn access_rules(&self, out: &mut Problems) {
+        let (auth, server) = (&self.auth, &self.server);
+        let hours = auth.session_hours;
+        out.check((1..=8784).contains(&hours), "auth.session_hours", &hours, "must be 1 to 8784");
+        out.check(
+            !auth.public_view || !auth.public_areas.is_empty(),
+            "auth.public_areas",
+            &auth.public_areas,
+            "must name the areas that everybody may see, or auth.public_view must be false",
+        );
+        out.check(
+            auth.public_areas.iter().all(|area| !area.is_empty()),
+            "auth.public_areas",
+            &auth.public_areas,
+            "must be names of areas",
+        );
+        if let Some(url) = &server.public_url {
+            let rule = "must be like https://cams.example, without a path";
+            out.check(is_origin(url), "server.public_url", url, rule);
+        }
+        for (i, origin) in server.cors_origins.iter().enumerate() {
+            let rule = "must be an origin like https://wall.example, without a path; there is no '*'";
+            out.check(is_origin(origin), format!("server.cors_origins[{i}]"), origin, rule);
+        }
+        out.check(
+            server.tls_cert.is_some() == server.tls_key.is_some(),
+            "server.tls_key",
+            &server.tls_key,
+            "tls_cert and tls_key belong together",
+        );
+        for (path, file) in [("server.tls_cert", &server.tls_cert), ("server.tls_key", &server.tls_key)] {
+            if let Some(file) = file {
+                out.check(is_place(file), path, file, "must be an absolute path without '..'");
+            }
+        }
     }
 
     fn watching_rules(&self, out: &mut Problems) {
@@ -329,6 +361,13 @@ fn url_rules(url: &str, schemes: &[&str], at: &str, out: &mut Problems) {
     );
 }
 
+/// As browsers write one in `Origin`.
+fn is_origin(text: &str) -> bool {
+    let rest = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:[]".contains(c);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.len() <= 255 && rest.chars().all(fine))
+}
+
 fn is_place(path: &Path) -> bool {
     path.is_absolute() && is_plain(path)
 }
@@ -363,6 +402,23 @@ impl Problems {
     ) {
         if !fine {
             self.add(path.into(), value, rule);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_scheme_and_authority() {
+        let check = |text: &str, expected: bool| assert_eq!(is_origin(text), expected, "{text}");
+        check("https://cams.example", true);
+        check("http://10.0.0.2:8080", true);
+        check("http://[::1]:8080", true);
+        for bad in ["", "*", "null", "cams.example", "https://", "https://a/", "https://A", "https://u:p@a", "ftp://a"]
+        {
+            check(bad, false);
         }
     }
 }

@@ -8,15 +8,15 @@ use super::sqlite::failed;
 use crate::{clock::Utc90k, error::Result};
 
 /// Entries that are kept; the oldest go.
-const KEPT_MAX: i64 = 50_000;
+const KEPT_MAX: i64 = 100_000;
 
-/// One change. What is in it is shown to people: without secrets.
+/// One change. What is in it is shown to people: without secrets, neither passwords nor what they hash to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
     pub who: String,
-    /// `camera_added`, `camera_changed`, …
+    /// `camera_added`, `user_changed`, `signed_in`, …
     pub action: &'static str,
-    /// The camera, area or setting.
+    /// The camera, area, setting, user or token; where somebody signed in from. Empty: none in particular.
     pub subject: String,
     /// Null: there was none.
     pub before: Value,

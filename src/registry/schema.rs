@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 
 /// Times are 90 kHz ticks since 1970, as everywhere. Each index holds what filters ask for, so that a filter that finds
 /// little reads narrow entries and not the rows.
-const STEPS: [&str; 4] = [INCIDENTS, super::pins::TABLE, super::transcode::TABLES, CAMERAS];
+const STEPS: [&str; 5] = [INCIDENTS, super::pins::TABLE, super::transcode::TABLES, CAMERAS, ACCESS];
 
 const INCIDENTS: &str = "CREATE TABLE incident (
          id TEXT NOT NULL PRIMARY KEY,
@@ -69,6 +69,40 @@ const CAMERAS: &str = "CREATE TABLE camera (
          after TEXT
      ) STRICT;
      CREATE INDEX audit_by_subject ON audit (subject, id);";
+
+/// Who may do what. Of passwords, sessions and tokens only what they hash to: whoever reads a copy of the file cannot
+/// sign in with it.
+const ACCESS: &str = "CREATE TABLE user (
+         name TEXT NOT NULL PRIMARY KEY,
+         role TEXT NOT NULL,
+         -- Lists as JSON; both empty: everything.
+         areas TEXT NOT NULL,
+         cameras TEXT NOT NULL,
+         password TEXT NOT NULL,
+         created_90k INTEGER NOT NULL,
+         changed_90k INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE session (
+         hash BLOB NOT NULL PRIMARY KEY,
+         user TEXT NOT NULL REFERENCES user (name) ON DELETE CASCADE,
+         created_90k INTEGER NOT NULL,
+         expires_90k INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX session_by_user ON session (user);
+     CREATE TABLE token (
+         id TEXT NOT NULL PRIMARY KEY,
+         hash BLOB NOT NULL UNIQUE,
+         user TEXT NOT NULL REFERENCES user (name) ON DELETE CASCADE,
+         name TEXT NOT NULL,
+         scope TEXT NOT NULL,
+         created_90k INTEGER NOT NULL,
+         expires_90k INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX token_by_user ON token (user);
+     CREATE TABLE secret (
+         name TEXT NOT NULL PRIMARY KEY,
+         value BLOB NOT NULL
+     ) STRICT;";
 
 /// What a database of this version says of itself.
 pub const VERSION: u32 = STEPS.len() as u32;

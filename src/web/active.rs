@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{State, WebDevice, WebState, facts, fresh};
 use crate::{
+    access::Caller,
     clock::{TICKS_PER_SECOND, Utc90k, ticks_90k},
     storage::index::Chunks,
 };
@@ -32,8 +33,8 @@ struct Active<'a> {
 }
 
 /// The handler.
-pub async fn list(state: State) -> HttpResponse {
-    let devices = state.devices.load();
+pub async fn list(state: State, caller: Caller) -> HttpResponse {
+    let devices = state.seen(&caller);
     let all: Vec<_> = devices.iter().map(|device| active(&state, device)).collect();
     let online = all.iter().filter(|it| matches!(it.status, "online" | "degraded")).count();
     fresh(HttpResponse::Ok(), json!({"cameras": all, "online": online, "total": all.len()}))

@@ -1,4 +1,4 @@
-//! `GET /api/audit`: who changed which camera, area or setting, newest first.
+//! `GET /api/audit`: who signed in, and who changed which camera, area, setting, user or token; newest first.
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;

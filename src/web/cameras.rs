@@ -1,15 +1,15 @@
 //! `/api/cameras`: what is configured, as people read and change it. Passwords go in and never out.
 
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, http::header, web};
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use serde_json::{Value, json};
 
 use super::{
     State, WebState,
     fleet::{Listed, Order, Report, answered, invalid},
     fresh,
-    incidents::LOCAL,
 };
 use crate::{
+    access::Caller,
     config::Camera,
     error::{Error, Kind, Result},
     ids::DeviceId,
@@ -18,32 +18,27 @@ use crate::{
 /// What a reply says beside the camera itself. Whoever sends a reply back may leave it in.
 const OURS: [&str; 6] = ["origin", "revision", "created", "changed", "shadows", "refused"];
 
-/// Who asks, when somebody before the handler found out.
-pub struct Asker(pub String);
-
-/// For the audit log.
-pub(super) fn by(request: &HttpRequest) -> String {
-    request.extensions().get::<Asker>().map_or_else(|| LOCAL.to_owned(), |asker| asker.0.clone())
-}
-
 /// `GET /api/cameras`
-pub async fn list(state: State) -> HttpResponse {
+pub async fn list(state: State, caller: Caller) -> HttpResponse {
     let cameras = state.fleet.cameras();
-    let all: Vec<_> = cameras.cameras.iter().map(told).collect();
+    let all: Vec<_> = cameras.cameras.iter().filter(|it| it.is_seen(&caller)).map(told).collect();
     fresh(HttpResponse::Ok(), json!({"cameras": all, "complete": cameras.is_known}))
 }
 
 /// `GET /api/cameras/{id}`
-pub async fn one(state: State, id: web::Path<String>) -> Result<HttpResponse> {
+pub async fn one(state: State, caller: Caller, id: web::Path<String>) -> Result<HttpResponse> {
     let listed = find(&state, &id)?;
+    if !listed.is_seen(&caller) {
+        return Err(missing());
+    }
     Ok(reply(HttpResponse::Ok(), &listed))
 }
 
 /// `POST /api/cameras`
-pub async fn add(request: HttpRequest, state: State, body: web::Json<Value>) -> Result<HttpResponse> {
+pub async fn add(state: State, caller: Caller, body: web::Json<Value>) -> Result<HttpResponse> {
     let camera = read(&state, &body, None)?;
     let id = camera.id.clone();
-    order(&state, Order::Add(Box::new(camera)), &by(&request)).await?;
+    order(&state, Order::Add(Box::new(camera)), caller.name()).await?;
     let mut made = HttpResponse::Created();
     made.insert_header((header::LOCATION, format!("/api/cameras/{id}")));
     Ok(reply(made, &find(&state, id.as_str())?))
@@ -53,21 +48,22 @@ pub async fn add(request: HttpRequest, state: State, body: web::Json<Value>) -> 
 pub async fn change(
     request: HttpRequest,
     state: State,
+    caller: Caller,
     id: web::Path<String>,
     body: web::Json<Value>,
 ) -> Result<HttpResponse> {
     let before = changeable(&state, &id)?;
     let camera = read(&state, &body, Some(&before.camera))?;
     let revision = if_match(&request, before.revision)?;
-    order(&state, Order::Change(Box::new(camera), revision), &by(&request)).await?;
+    order(&state, Order::Change(Box::new(camera), revision), caller.name()).await?;
     Ok(reply(HttpResponse::Ok(), &find(&state, &id)?))
 }
 
 /// `DELETE /api/cameras/{id}`: its footage stays until it expires.
-pub async fn remove(request: HttpRequest, state: State, id: web::Path<String>) -> Result<HttpResponse> {
+pub async fn remove(request: HttpRequest, state: State, caller: Caller, id: web::Path<String>) -> Result<HttpResponse> {
     let before = changeable(&state, &id)?;
     let revision = if_match(&request, before.revision)?;
-    order(&state, Order::Remove(before.camera.id.clone(), revision), &by(&request)).await?;
+    order(&state, Order::Remove(before.camera.id.clone(), revision), caller.name()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -110,12 +106,16 @@ pub fn read(state: &WebState, body: &Value, before: Option<&Camera>) -> Result<C
     Ok(camera)
 }
 
+fn missing() -> Error {
+    Error::new(Kind::NotFound, "there is no such camera")
+}
+
 fn find(state: &WebState, id: &str) -> Result<Listed> {
     let cameras = state.fleet.cameras();
     cameras.get(id).cloned().ok_or_else(|| {
         let is_id = id.parse::<DeviceId>().is_ok();
         match cameras.is_known || !is_id {
-            true => Error::new(Kind::NotFound, "there is no such camera"),
+            true => missing(),
             false => Error::new(Kind::Unavailable, "the database is being opened"),
         }
     })

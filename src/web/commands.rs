@@ -15,6 +15,7 @@ use super::{
     host,
 };
 use crate::{
+    access::Caller,
     error::{Error, Kind, Result},
     ids::DeviceId,
     storage::layout::HotLayout,
@@ -53,8 +54,10 @@ fn answer(state: &State, injector: &Injector, request: &Request) -> Result<Value
         Request::CameraRemove { id } => changed(state, Order::Remove(id.clone(), None), None),
         Request::CameraEnable { id, enabled } => changed(state, Order::Enable(id.clone(), *enabled), Some(id)),
         Request::Reload => changed(state, Order::Reload, None),
+        Request::User { command } => wait(state.access.command(command.clone())),
+        Request::Pass => state.access.pass().map(|pass| json!(pass)),
         Request::Inject { actor, poison } => injector.inject(actor, *poison).map(|()| json!(null)),
-        _ => Ok(host::state_body(state)),
+        _ => Ok(host::state_body(state, &Caller::local())),
     }
 }
 
@@ -67,4 +70,10 @@ fn changed(state: &State, order: Order, id: Option<&DeviceId>) -> Result<Value> 
     }
     let now = state.fleet.cameras();
     Ok(id.and_then(|id| now.get(id.as_str())).map(cameras::told).unwrap_or_default())
+}
+
+/// On the caller's own thread, which may wait.
+fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.map_err(|error| Error::io("starting a runtime", "", error))?.block_on(work)
 }

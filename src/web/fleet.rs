@@ -6,6 +6,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::{
+    access::Caller,
     clock::Utc90k,
     config::{Camera, Detect, DetectOverride},
     error::{Error, Kind, Result},
@@ -35,6 +36,12 @@ pub struct Listed {
     pub shadows: bool,
     /// Why it could not be started; then nothing records it.
     pub refused: Option<String>,
+}
+
+impl Listed {
+    pub(super) fn is_seen(&self, caller: &Caller) -> bool {
+        caller.sees(self.camera.id.as_str(), &self.camera.area)
+    }
 }
 
 /// All that is configured, as of a moment.

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::{
     App, HttpServer,
     dev::{Extensions, Server},
@@ -63,7 +64,12 @@ pub fn bind(listen: SocketAddr) -> Result<TcpListener> {
 /// The server on `listener`, not yet awaited. It handles no signals: the caller stops it by its handle.
 ///
 /// `open_files` is the limit of the process: viewers get what recording leaves.
-pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result<Server> {
+pub fn serve(
+    state: State,
+    listener: TcpListener,
+    tls: Option<rustls::ServerConfig>,
+    open_files: u64,
+) -> io::Result<Server> {
     let (server, limits) = (state.settings.server.clone(), state.settings.limits.clone());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let workers = if server.workers == 0 { cores.min(4) } else { server.workers };
@@ -75,7 +81,7 @@ pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result
     let keep_alive = Duration::from_secs(server.keep_alive_seconds);
     let places = Arc::<Connections>::default();
     actix_rt::spawn(quiet::watch(Arc::downgrade(&places), keep_alive + QUIET));
-    Ok(HttpServer::new(move || {
+    let http = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
             .app_data(web::PayloadConfig::new(body_bytes))
@@ -90,9 +96,12 @@ pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result
     .max_connections(connections)
     .shutdown_timeout(SHUTDOWN_SECONDS)
     .disable_signals()
-    .on_connect(move |connection, data| on_connect(&places, connection, data))
-    .listen(listener)?
-    .run())
+    .on_connect(move |connection, data| on_connect(&places, connection, data));
+    let http = match tls {
+        Some(tls) => http.listen_rustls_0_23(listener, tls)?,
+        None => http.listen(listener)?,
+    };
+    Ok(http.run())
 }
 
 /// Those that record now, and those that may be added while we run, for which at most a quarter of all is set aside.
@@ -114,7 +123,9 @@ fn files_of_clips(files: u64) -> usize {
 }
 
 fn on_connect(places: &Arc<Connections>, connection: &dyn Any, data: &mut Extensions) {
-    if let Some(stream) = connection.downcast_ref::<actix_rt::net::TcpStream>() {
+    let plain = connection.downcast_ref::<actix_rt::net::TcpStream>();
+    let secure = || Some(connection.downcast_ref::<TlsStream<actix_rt::net::TcpStream>>()?.get_ref().0);
+    if let Some(stream) = plain.or_else(secure) {
         let limit = u32::try_from(TCP_USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
         // A kernel that refuses serves all the same; only stalled viewers stay longer.
         let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, limit);

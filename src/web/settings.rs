@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use super::{
     State, WebState,
-    cameras::{by, if_match, order},
+    cameras::{if_match, order},
     fleet::{Order, Report, invalid},
     fresh,
     incidents::{fields, unknown},
 };
 use crate::{
+    access::Caller,
     config::{DetectOverride, Problem, redact},
     error::{Error, Kind, Result},
 };
@@ -25,16 +26,21 @@ pub async fn show(state: State) -> HttpResponse {
 }
 
 /// `PUT /api/settings` `{detect}`: thresholds of all cameras that do not say otherwise. What is left out is the file's.
-pub async fn change(request: HttpRequest, state: State, body: web::Json<Value>) -> Result<HttpResponse> {
+pub async fn change(
+    request: HttpRequest,
+    state: State,
+    caller: Caller,
+    body: web::Json<Value>,
+) -> Result<HttpResponse> {
     let detect = asked(&state, &body)?;
     let revision = if_match(&request, Some(state.fleet.cameras().detect_revision))?;
-    order(&state, Order::Detect(detect, revision), &by(&request)).await?;
+    order(&state, Order::Detect(detect, revision), caller.name()).await?;
     Ok(told(&state))
 }
 
 /// `POST /api/host/reload`
-pub async fn reload(request: HttpRequest, state: State) -> Result<HttpResponse> {
-    let report: Report = order(&state, Order::Reload, &by(&request)).await?.unwrap_or_default();
+pub async fn reload(state: State, caller: Caller) -> Result<HttpResponse> {
+    let report: Report = order(&state, Order::Reload, caller.name()).await?.unwrap_or_default();
     Ok(fresh(HttpResponse::Ok(), report))
 }
 

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
+    access::AccessParts,
     capture::Spawner,
     clock::{ManualClock, Utc90k},
     config::{Storage, parse},
@@ -31,6 +32,7 @@ use crate::{
     },
 };
 
+mod access;
 mod beside;
 mod cameras;
 mod clips;
@@ -77,6 +79,7 @@ impl Host {
         let clock = manual.clock();
         let mut settings = parse("[[camera]]\nid = \"cam\"\nname = \"Lobby\"\nsource = { kind = \"test\" }").unwrap();
         settings.storage = Storage { root: dir.path().join("root"), hot: dir.path().join("hot"), ..Storage::default() };
+        settings.auth.enabled = false;
         change(&mut settings, dir.path());
         let settings = Arc::new(settings);
         let volume = Volume::open(&settings.storage, &clock).unwrap();
@@ -124,6 +127,14 @@ impl Host {
             Arc::new(facts::quota_bytes(&settings).into()),
         );
         let transcoder = transcoding::runner(&settings, &volume, &registry, &device.index, &clock, &metrics, bus);
+        let access = Access::start(AccessParts {
+            auth: settings.auth.clone(),
+            registry: registry.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            log: slog::Logger::root(slog::Discard, slog::o!()),
+        })
+        .unwrap();
         let state = Data::new(WebState {
             settings: settings.clone(),
             clock,
@@ -138,6 +149,7 @@ impl Host {
             cleaner: Arc::new(Arc::default),
             transcoder,
             registry,
+            access,
             webhooks: Arc::new(|| serde_json::json!([])),
             readers,
             hot_cache: HotCache::default(),
@@ -157,7 +169,8 @@ impl Host {
         let served = state.clone();
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let server = serve(served, listener, 1024).unwrap();
+                served.access.open().await;
+                let server = serve(served, listener, None, 1024).unwrap();
                 tell.send(server.handle()).unwrap();
                 server.await.unwrap();
             });
@@ -210,7 +223,7 @@ impl Host {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n").unwrap();
         read_reply(stream)
     }
 
