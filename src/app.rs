@@ -21,15 +21,20 @@ use crate::{
     storage::{Volume, check_hot, lock_hot},
     supervisor::{Ground, Injector, StateBoard, Supervisor, Timing, shutdown::Shutdown, systemd::Systemd, watched},
     telemetry::{Metrics, logging::Logging},
-    web::{bind, facts},
+    web::{
+        Tls, bind, facts,
+        fleet::{Fleet as _, Order},
+    },
 };
 
 mod building;
 mod commands;
+mod fleet;
 mod host;
 mod indexing;
 mod reload;
 mod transcoding;
+mod yard;
 
 use host::Host;
 
@@ -37,6 +42,8 @@ use host::Host;
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// For a job of the transcoder to take away what it wrote.
 const TRANSCODER_LIMIT: Duration = Duration::from_secs(1);
+/// For the users to be read, before it is ready without them.
+const USERS_LIMIT: Duration = Duration::from_secs(15);
 /// For the log's last lines; stderr may be blocked for ever.
 const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 /// Without a sign of life of the root for so long, systemd's watchdog is no longer fed.
@@ -99,6 +106,7 @@ async fn serve(start: Start) -> Result<()> {
     let volume = Volume::open(&settings.storage, &start.clock)?;
     // Held to the end: two daemons in one hot would commit and delete each other's segments.
     let _hot = lock_hot(hot)?;
+    let tls = Tls::load(&settings.server)?;
     let listener = bind(settings.server.listen)?;
     // With port 0 the kernel has chosen one.
     let address = listener.local_addr().unwrap_or(settings.server.listen);
@@ -114,12 +122,13 @@ async fn serve(start: Start) -> Result<()> {
         timing: Timing::default(),
     })?;
 
-    let host = Host::build(&start, volume, children)?;
+    let host = Host::build(&start, volume, children, tls.clone())?;
     host.start(&supervisor)?;
-    let ready = Arc::new(AtomicBool::new(true));
+    let ready = Arc::new(AtomicBool::new(false));
     let state = web::Data::new(host.web_state(&supervisor, &ready)?);
     let control = commands::listen(&start, &state, &supervisor)?;
-    let server = serve_http(&state, listener, open_files)?;
+    let config = tls.as_ref().map(Tls::config).transpose()?;
+    let server = serve_http(&state, listener, config, open_files)?;
     let http = server.handle();
     let mut serving = actix_rt::spawn(server);
 
@@ -127,21 +136,21 @@ async fn serve(start: Start) -> Result<()> {
     let root = supervisor.clone();
     systemd.ping_while(move || root.is_alive(ROOT_LIMIT));
     systemd.ready();
-    info!(start.log, "capstan records"; "address" => format!("http://{address}"));
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    info!(start.log, "capstan records"; "address" => format!("{scheme}://{address}"));
+    if !host.access.is_on() && !settings.server.listen.ip().is_loopback() {
+        warn!(start.log, "whoever reaches this address may everything: auth.enabled is false"; "address" => %address);
+    }
+    get_ready(&host, &ready);
 
     let stop = shutdown.clone();
     loop {
         tokio::select! {
             () = stop.asked() => break,
             () = shutdown.next_reload() => {
-                let (start, thresholds) = (start.clone(), host.thresholds.clone());
-                // On a thread: the disk with the settings may be as slow as any.
-                let reading = actix_rt::task::spawn_blocking(move || {
-                    reload::reload(start.file.as_deref(), &start.settings, &thresholds, &start.log);
-                });
-                tokio::select! {
-                    _ = reading => {}
-                    () = stop.asked() => break,
+                // What came of it is in the log.
+                if let Err(error) = host.fleet.order(Order::Reload, "SIGHUP") {
+                    warn!(start.log, "settings are not read now"; "error" => %error);
                 }
             }
             ended = &mut serving => {
@@ -151,8 +160,10 @@ async fn serve(start: Start) -> Result<()> {
             }
         }
     }
+    host.ending.begin();
     ready.store(false, Ordering::Relaxed);
     systemd.stopping();
+    host.fleet.end();
     drop(control);
     state.feed.end();
     // It has nothing that a later run would miss; the recorders stop meanwhile, and the disk is theirs.
@@ -168,12 +179,27 @@ async fn serve(start: Start) -> Result<()> {
     Ok(())
 }
 
+/// Ready is who records and can be signed in to. A database that does not open keeps nobody waiting for long: the
+/// recording does not need it.
+fn get_ready(host: &Host, ready: &Arc<AtomicBool>) {
+    let (access, ready, stopping) = (host.access.clone(), ready.clone(), host.ending.clone());
+    let limit = if access.is_on() { USERS_LIMIT } else { Duration::ZERO };
+    let known = actix_rt::spawn(async move { access.open().await });
+    actix_rt::spawn(async move {
+        let _ = tokio::time::timeout(limit, known).await;
+        if !stopping.has_begun() {
+            ready.store(true, Ordering::Relaxed);
+        }
+    });
+}
+
 fn serve_http(
     state: &web::Data<crate::web::WebState>,
     listener: TcpListener,
+    tls: Option<rustls::ServerConfig>,
     open_files: u64,
 ) -> Result<actix_web::dev::Server> {
-    crate::web::serve(state.clone(), listener, open_files)
+    crate::web::serve(state.clone(), listener, tls, open_files)
         .map_err(|error| Error::io("starting the HTTP server", "", error))
 }
 

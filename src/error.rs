@@ -11,10 +11,18 @@ pub enum Kind {
     NotFound,
     /// It was there and is no more (expired, replaced).
     Gone,
+    /// Whoever asks must say who they are.
+    Unauthorized,
     /// Not for whoever asks.
     Forbidden,
+    /// Asked too often; later is fine.
+    TooMany,
     /// It clashes with the present state.
     Conflict,
+    /// It was changed by somebody else since whoever asks looked at it.
+    Changed,
+    /// Whoever asks must say what state they know of.
+    Unconditional,
     /// The newest there is is too old to be shown as live.
     Stale,
     /// Not possible now, may be later: starting, stopping, overloaded.
@@ -36,8 +44,12 @@ impl Kind {
             Self::Invalid => "invalid",
             Self::NotFound => "not_found",
             Self::Gone => "gone",
+            Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
+            Self::TooMany => "too_many",
             Self::Conflict => "conflict",
+            Self::Changed => "precondition_failed",
+            Self::Unconditional => "precondition_required",
             Self::Stale => "stale",
             Self::Unavailable => "unavailable",
             Self::Full => "full",

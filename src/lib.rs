@@ -8,6 +8,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout))]
 
+pub mod access;
 pub mod app;
 pub mod archive;
 pub mod capture;

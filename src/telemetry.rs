@@ -14,8 +14,8 @@ use prometheus_client::{
 
 pub use device::{DeviceMetrics, Written};
 pub use labels::{
-    ActorLabel, DeviceLabel, GateLabel, HotFilesLabel, KindLabel, LossLabel, LossReason, ReasonLabel, ReceiverLabel,
-    RequestLabel, TopicLabel, VolumeLabel, WriteLabel,
+    ActorLabel, DeviceLabel, GateLabel, HotFilesLabel, KindLabel, LoginLabel, LoginOutcome, LossLabel, LossReason,
+    ReasonLabel, ReceiverLabel, RequestLabel, TopicLabel, VolumeLabel, WriteLabel,
 };
 pub use transcode::TranscodeMetrics;
 
@@ -61,6 +61,8 @@ pub struct Metrics {
     pub unknown_files: Gauge,
     pub days_until_full: FloatGauge,
     pub cleaner_success_seconds: FloatGauge,
+    pub cameras: Family<KindLabel, Gauge>,
+    pub camera_changes: Family<KindLabel, Counter>,
     pub incidents_open: Family<KindLabel, Gauge>,
     pub pins: Gauge,
     pub db_ok: Gauge,
@@ -83,6 +85,7 @@ pub struct Metrics {
     pub webhook_queue_depth: Family<ReceiverLabel, Gauge>,
     pub log_lines_dropped: Counter,
     pub event_listeners: Gauge,
+    logins: Family<LoginLabel, Counter>,
     pub events: Family<TopicLabel, Counter>,
     pub http_requests: Family<RequestLabel, Counter>,
     pub http_request_seconds: Histogram,
@@ -150,6 +153,8 @@ impl Metrics {
             unknown_files: Gauge::default(),
             days_until_full: FloatGauge::default(),
             cleaner_success_seconds: FloatGauge::default(),
+            cameras: Family::default(),
+            camera_changes: Family::default(),
             incidents_open: Family::default(),
             pins: Gauge::default(),
             db_ok: Gauge::default(),
@@ -172,6 +177,7 @@ impl Metrics {
             webhook_queue_depth: Family::default(),
             log_lines_dropped: Counter::default(),
             event_listeners: Gauge::default(),
+            logins: Family::default(),
             events: Family::default(),
             http_requests: Family::default(),
             http_request_seconds: request_seconds,
@@ -182,6 +188,9 @@ impl Metrics {
         metrics.db_written_bytes = metrics.disk_written_bytes.get_or_create_owned(&database);
         for kind in ["blackscreen", "freeze", "silence", "signal_lost"] {
             metrics.incidents_open.get_or_create_owned(&KindLabel { kind });
+        }
+        for kind in ["added", "changed", "removed", "refused"] {
+            metrics.camera_changes.get_or_create_owned(&KindLabel { kind });
         }
         metrics.register();
         metrics
@@ -250,6 +259,8 @@ impl Metrics {
             Unit::Seconds,
             self.oldest_chunk_age_seconds.clone(),
         );
+        r.register("cameras", "Cameras that are configured, by where", self.cameras.clone());
+        r.register("camera_changes", "Cameras added, changed and removed while running", self.camera_changes.clone());
         r.register("incidents_open", "Incidents that last", self.incidents_open.clone());
         r.register("pins", "Ranges of footage that somebody said must stay", self.pins.clone());
         r.register("db_ok", "1 while the database takes what it is told", self.db_ok.clone());
@@ -276,6 +287,7 @@ impl Metrics {
             self.log_lines_dropped.clone(),
         );
         r.register("event_listeners", "Who listens to /api/events", self.event_listeners.clone());
+        r.register("logins", "Attempts to sign in", self.logins.clone());
         r.register("events", "Events published", self.events.clone());
         self.transcode.register(r);
         r.register("http_requests", "Requests answered", self.http_requests.clone());
@@ -291,6 +303,11 @@ impl Metrics {
             Ok(()) => text,
             Err(_) => String::from("# EOF\n"),
         }
+    }
+
+    /// Attempts to sign in that ended like this.
+    pub fn logins(&self, outcome: LoginOutcome) -> Counter {
+        self.logins.get_or_create_owned(&LoginLabel { outcome: outcome.name() })
     }
 
     /// What was published of each topic.

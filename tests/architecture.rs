@@ -11,13 +11,14 @@ use std::{
 const LEAVES: [&str; 8] = ["clock", "config", "error", "events", "ids", "limits", "media", "telemetry"];
 
 /// What each module may `use crate::…`, besides the leaves and itself. The order is the order of the data.
-const MAY_KNOW: [(&str, &[&str]); 15] = [
+const MAY_KNOW: [(&str, &[&str]); 16] = [
     ("storage", &[]),
     ("supervisor", &[]),
     ("capture", &["storage", "supervisor"]),
     ("frames", &["storage", "supervisor", "capture"]),
     ("incident", &["storage", "supervisor", "frames"]),
     ("registry", &["storage", "supervisor", "incident"]),
+    ("access", &["registry"]),
     ("notify", &["supervisor"]),
     ("merge", &["storage", "supervisor"]),
     ("archive", &["storage", "supervisor", "frames"]),
@@ -30,13 +31,14 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
 ];
 
 /// All that handlers may read: what comes before them.
-const STAGES: [&str; 12] = [
+const STAGES: [&str; 13] = [
     "storage",
     "supervisor",
     "capture",
     "frames",
     "incident",
     "registry",
+    "access",
     "merge",
     "archive",
     "keep",

@@ -17,6 +17,9 @@ use serde_json::{Value, json};
 const INCIDENT: &str = "cam-1700000000125-freeze";
 const EVIDENCE: &str = "1700000000125-freeze-first";
 
+const USER: &str = "walker";
+const PASSWORD: &str = "walkers-password";
+
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
 
 /// The document and what its addresses mean on this daemon.
@@ -32,6 +35,9 @@ struct Walk {
     still: String,
     /// The number of a pin.
     pin: i64,
+    /// A user, and a token of another.
+    user: String,
+    token: String,
 }
 
 /// A method of a path.
@@ -77,8 +83,22 @@ fn the_daemon_does_what_its_description_says() {
     let pin = http::send(daemon.address(), "POST", "/api/host/pins", &pin).unwrap();
     assert_eq!(pin.status, 201, "{}", pin.text());
     let pin = pin.json()["id"].as_i64().unwrap();
-    let walk = Walk { asset: asset.unwrap_or("none.js").to_owned(), daemon, document, chunk, job, still, pin };
+    let add = |path: &str, body: Value| {
+        let reply = http::send(daemon.address(), "POST", path, &body).unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()
+    };
+    for name in [USER, "robot"] {
+        add("/api/users", json!({"name": name, "role": "viewer", "password": PASSWORD}));
+    }
+    let token = add("/api/tokens", json!({"name": "t", "user": "robot", "scope": "read", "expires": soon()}));
+    let (user, token) = (USER.to_owned(), token["id"].as_str().unwrap().to_owned());
+    let asset = asset.unwrap_or("none.js").to_owned();
+    let walk = Walk { asset, daemon, document, chunk, job, still, pin, user, token };
 
+    let door = json!({"id": "door", "area": "Ground", "enabled": false, "source": {"kind": "test"}});
+    until("cameras are taken", 10, || http::post(walk.daemon.address(), "/api/cameras", &door).unwrap().status == 201);
+    assert_eq!(http::post(walk.daemon.address(), "/api/areas", &json!({"name": "Roof"})).unwrap().status, 201);
     walk.daemon.incident("cam", INCIDENT);
     until("the incident is listed", 10, || !walk.daemon.json("/api/host/incidents")["incidents"][0].is_null());
     let operations = walk.operations();
@@ -132,11 +152,15 @@ impl Walk {
             .replace("{piece}", &format!("{:03}", (sound / 10.0).clamp(0.0, 359.0) as u32))
             .replace("{date}", "2023-11-14")
             .replace("/{name}.jpg", &format!("/{EVIDENCE}.jpg"))
+            .replace("areas/{name}", "areas/Roof")
+            .replace("cameras/{id}", "cameras/door")
             .replace("{name}", &self.asset)
             .replace("incidents/{id}", &format!("incidents/{INCIDENT}"))
             .replace("pins/{id}", &format!("pins/{}", self.pin))
             .replace("{id}", &self.job)
             .replace("{still}", &self.still)
+            .replace("{user}", &self.user)
+            .replace("{token}", &self.token)
             .replace("{minute}", &minute)
     }
 
@@ -153,9 +177,10 @@ impl Walk {
 
     /// What a request that changes something says, and what it must not say.
     fn bodies(&self, operation: &Operation<'_>) -> (Value, Vec<Value>) {
-        let soon = jiff::Timestamp::from_second(capstan::clock::Clock::system().wall().as_seconds() + 600)
-            .unwrap()
-            .to_string();
+        let soon = soon();
+        if operation.says["requestBody"].is_null() {
+            return (json!({}), Vec::new());
+        }
         let (good, mut bad) = match (operation.method.as_str(), operation.path) {
             ("POST", "/api/host/pins") => {
                 let good = json!({"device": "cam", "start": self.chunk["start"], "end": soon, "why": "a look"});
@@ -171,7 +196,41 @@ impl Walk {
             ("PATCH", "/api/host/incidents") => {
                 (json!({"ids": [INCIDENT, "none"], "acknowledged": true}), vec![json!({"acknowledged": true})])
             }
+            ("PATCH", "/api/users/{user}") => (json!({"areas": ["Hall"]}), vec![json!({"role": "root"})]),
+            ("POST", "/api/users") => {
+                let name = format!("u{}", capstan::clock::Clock::system().wall().0);
+                (json!({"name": name, "role": "viewer"}), vec![json!({"name": "a b", "role": "viewer"})])
+            }
+            ("POST", "/api/tokens") => {
+                let good = json!({"name": "t", "user": "robot", "scope": "read", "expires": soon});
+                (good, vec![json!({"name": "t", "user": "robot", "scope": "all", "expires": soon})])
+            }
+            ("POST", "/api/auth/login") => {
+                (json!({"username": USER, "password": PASSWORD}), vec![json!({"username": USER, "password": 5})])
+            }
+            ("POST", "/api/host/share") => {
+                let (start, end) = (&self.chunk["start"], &self.chunk["end"]);
+                let good = json!({"device": "cam", "start": start, "end": end, "expires": soon});
+                (good, vec![json!({"device": "cam", "start": end, "end": start, "expires": soon})])
+            }
             ("PATCH", _) => (json!({"acknowledged": true, "comment": "=x"}), vec![json!({"comment": 5})]),
+            ("POST", "/api/host/reload") => return (Value::Null, Vec::new()),
+            ("POST", "/api/cameras") => {
+                let bad = json!({"id": "gate", "source": {"kind": "test"}, "fps": 0});
+                (json!({"id": "gate", "enabled": false, "source": {"kind": "test"}}), vec![bad])
+            }
+            ("POST", "/api/cameras/probe") => {
+                (json!({"source": {"kind": "test"}}), vec![json!({"source": {"kind": "rtsp", "url": "ftp://x"}})])
+            }
+            ("PUT", "/api/cameras/{id}") => {
+                let changed = json!({"name": "Back door", "enabled": false, "source": {"kind": "test"}});
+                (changed, vec![json!({"source": {"kind": "test"}, "fps": "x"})])
+            }
+            ("POST", "/api/areas") => (json!({"name": "Attic"}), vec![json!({"name": ""})]),
+            ("PUT", "/api/areas/{name}") => (json!({"name": "Roof"}), vec![json!({"name": 5})]),
+            ("PUT", "/api/settings") => {
+                (json!({"detect": {"black_luma": 11}}), vec![json!({"detect": {"black_share": 7.0}})])
+            }
             ("PUT", _) => (json!({"until": soon, "why": "a new lens"}), vec![json!({"until": "soon"})]),
             ("DELETE", _) | ("POST", "/api/transcode/enable" | "/api/transcode/disable") => {
                 return (Value::Null, Vec::new());
@@ -195,7 +254,10 @@ impl Walk {
                 // Its body goes on as long as somebody listens.
                 "GET" if operation.path == "/api/events" => self.ear(address, headers),
                 method @ ("GET" | "HEAD") => http::request(self.daemon.address(), method, address, headers),
-                method => http::send(self.daemon.address(), method, address, &self.bodies(operation).0),
+                method => {
+                    let any = [("If-Match", "*")];
+                    http::send_with(self.daemon.address(), method, address, &any, &self.bodies(operation).0)
+                }
             };
             let reply = reply.unwrap();
             self.is_described(operation, &reply, address);
@@ -260,7 +322,7 @@ impl Walk {
             "/api/transcode/rollback" => &[404],
             // What is taken away: the end of maintenance is a state of the device.
             path if operation.method == "DELETE" && !path.contains("maintenance") => &[204],
-            "/api/host/pins" if operation.method == "POST" => &[201],
+            "/api/host/pins" | "/api/cameras" | "/api/areas" if operation.method == "POST" => &[201],
             _ => &[200],
         };
         assert!(expected.contains(&reply.status), "{} {address}: {} {}", operation.method, reply.status, reply.text());
@@ -343,7 +405,8 @@ impl Walk {
         if !["GET", "HEAD"].contains(&operation.method.as_str()) {
             for bad in self.bodies(operation).1 {
                 let address = self.address(operation.path);
-                let reply = http::send(self.daemon.address(), &operation.method, &address, &bad).unwrap();
+                let any = [("If-Match", "*")];
+                let reply = http::send_with(self.daemon.address(), &operation.method, &address, &any, &bad).unwrap();
                 assert_eq!(reply.status, 400, "{address} {bad}");
                 self.is_described(operation, &reply, operation.path);
             }
@@ -419,6 +482,11 @@ fn replies_are_held_against_schemas_in_both_directions() {
     check(json!({"n": 1, "at": 5}), 1);
     check(json!({"n": 1, "all": ["a", "b"], "map": {"x": 1}, "open": []}), 3);
     check(json!([]), 2);
+}
+
+fn soon() -> String {
+    let seconds = capstan::clock::Clock::system().wall().as_seconds() + 600;
+    jiff::Timestamp::from_second(seconds).unwrap().to_string()
 }
 
 fn with(address: &str, query: &[(String, String)]) -> String {

@@ -1,6 +1,6 @@
 //! Builds one device of a host: its stages' parts, wired to each other and to what all devices share.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use serde_json::json;
@@ -10,9 +10,8 @@ use super::Start;
 use crate::{
     archive::Siblings,
     capture::{Capabilities, CaptureParts, CaptureStatus, ProcessCell, Spawner},
-    config::Camera,
+    config::{Camera, ENABLED_MAX},
     device::Device,
-    error::Result,
     events::{Events, Topic},
     frames::{Eyes, FrameParts, FrameQueue, Hearing, Latest, Pool, RunClock, Thresholds},
     incident::{Evidence, Owner, Tracker, TrackerParts},
@@ -24,9 +23,9 @@ use crate::{
 };
 
 /// What all devices of a host are built on.
-pub(super) struct Shared<'a> {
-    pub start: &'a Start,
-    pub volume: &'a Arc<Volume>,
+pub(super) struct Shared {
+    pub start: Start,
+    pub volume: Arc<Volume>,
     pub retention: Arc<Retention>,
     pub committer: Committer,
     pub spawner: Spawner,
@@ -40,18 +39,17 @@ pub(super) struct Shared<'a> {
     pub evidence: Option<Evidence>,
 }
 
-impl Shared<'_> {
-    /// The camera of that place in the settings.
-    pub fn device(&self, place: usize) -> Result<Option<Arc<Device>>> {
-        let Start { settings, clock, metrics: all_metrics, log, .. } = self.start;
-        let Some(camera) = settings.camera.get(place) else { return Ok(None) };
+impl Shared {
+    /// A camera that is new here. `place` is its own among all; `index` knows its footage of before.
+    pub fn device(&self, camera: &Camera, place: usize, index: Arc<DeviceIndex>) -> Arc<Device> {
+        let Start { settings, clock, metrics: all_metrics, log, .. } = &self.start;
         let id = camera.id.clone();
         let metrics = all_metrics.device(&id);
         let log = log.new(o!("device" => id.to_string()));
         let hot_layout = HotLayout::new(&settings.storage.hot);
         let limits = HotLimits::of(settings, camera);
         let hot = HotDevice::new(id.clone(), hot_layout.clone(), limits, clock.clone(), metrics.clone());
-        let (hot, index) = (Arc::new(hot), Arc::new(DeviceIndex::new(id.clone())));
+        let hot = Arc::new(hot);
         let camera = Arc::new(Camera::clone(camera));
         let capture_status = Arc::new(ArcSwap::from_pointee(CaptureStatus::default()));
         let epochs =
@@ -81,7 +79,7 @@ impl Shared<'_> {
         let siblings = Siblings::new(volume, index.clone(), interval_seconds, of_device, log.clone());
         let merge = Arc::new(MergerParts {
             device: id.clone(),
-            stagger: (place, settings.camera.len()),
+            stagger: stagger(place),
             settings: settings.clone(),
             clock: clock.clone(),
             log: log.clone(),
@@ -134,7 +132,7 @@ impl Shared<'_> {
                 witnesses: vec![latest.witness(), tracker.witness(), siblings.witness()],
             })
         });
-        Ok(Some(Arc::new(Device {
+        Arc::new(Device {
             id,
             camera,
             clock: clock.clone(),
@@ -157,6 +155,76 @@ impl Shared<'_> {
             frames: Slot::new(),
             merger: Slot::new(),
             archiver: Slot::new(),
-        })))
+        })
+    }
+
+    /// The same device recording as `camera` says: everything that outlives its actors is handed over, the open chunk and
+    /// the numbers of runs included. Its tree must have ended.
+    pub fn again(&self, before: &Device, camera: &Camera) -> Arc<Device> {
+        let camera = Arc::new(Camera::clone(camera));
+        before.hot.set_limits(HotLimits::of(&self.start.settings, &camera));
+        let old = &before.capture;
+        let capture = Arc::new(CaptureParts {
+            device: old.device.clone(),
+            camera: camera.clone(),
+            settings: old.settings.clone(),
+            clock: old.clock.clone(),
+            log: old.log.clone(),
+            hot_layout: old.hot_layout.clone(),
+            hot: old.hot.clone(),
+            cell: old.cell.clone(),
+            capabilities: old.capabilities.clone(),
+            next_epoch: old.next_epoch.clone(),
+            metrics: old.metrics.clone(),
+            status: Arc::new(ArcSwap::from_pointee(CaptureStatus::default())),
+        });
+        let capture_status = capture.status.clone();
+        let losses = before.losses.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Arc::new(Device {
+            id: before.id.clone(),
+            camera,
+            clock: before.clock.clone(),
+            log: before.log.clone(),
+            metrics: before.metrics.clone(),
+            hot: before.hot.clone(),
+            index: before.index.clone(),
+            volume: before.volume.clone(),
+            capture,
+            capture_status,
+            merge: before.merge.clone(),
+            siblings: before.siblings.clone(),
+            watching: before.watching.clone(),
+            latest: before.latest.clone(),
+            tracker: before.tracker.clone(),
+            status: ArcSwap::new(before.status.load_full()),
+            events: before.events.clone(),
+            losses: Mutex::new(losses),
+            ffmpeg: before.ffmpeg.clone(),
+            frames: before.frames.clone(),
+            merger: before.merger.clone(),
+            archiver: before.archiver.clone(),
+        })
+    }
+}
+
+/// Which share of the commit interval a place has, however many there are: each new one halves the widest gap that is
+/// left, and nobody's moves when another comes or goes.
+fn stagger(place: usize) -> (usize, usize) {
+    const PLACES: usize = ENABLED_MAX.next_power_of_two();
+    let place = place % PLACES;
+    (place.reverse_bits() >> (usize::BITS - PLACES.ilog2()), PLACES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_spread_evenly_however_many_there_are() {
+        let check = |places: std::ops::Range<usize>, expected: &[usize]| {
+            assert_eq!(places.map(|place| stagger(place).0).collect::<Vec<_>>(), expected);
+        };
+        check(0..4, &[0, 32, 16, 48]);
+        check(62..66, &[31, 63, 0, 32]);
     }
 }

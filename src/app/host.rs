@@ -8,54 +8,46 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use slog::{Logger, info, o, warn};
 
 use super::{
     Start,
     building::Shared,
+    fleet::Fleet,
     indexing::{Ending, fill, find_holes},
     transcoding,
+    yard::{Lists, Yard},
 };
 use crate::{
+    access::{Access, AccessParts},
     archive::{Captures, CapturesParts},
     capture::{Capabilities, Spawner, WatchActor, Watcher},
-    config,
-    device::{self, Device, Doorbell},
-    error::{Error, Kind, Result},
+    config::{self, ENABLED_MAX},
+    device::Device,
+    error::{Error, Result},
     events::Events,
     frames::{Pool, Thresholds},
     incident::{Book, Evidence},
-    keep::{
-        Away, AwayParts, Cleaner, CleanerActor, CleanerParts, CleanerStatus, KeptDevice, Ledger, LedgerParts,
-        LoadReading,
-    },
+    keep::{Away, AwayParts, Cleaner, CleanerActor, CleanerParts, CleanerStatus, Ledger, LedgerParts, LoadReading},
     limits::WorkGroup,
-    merge::{committer::Committer, merger_actor::CommitNow},
+    merge::committer::Committer,
     notify::{Notifier, NotifierParts},
     playback::{ClipCache, Fronts, PreviewCache, TableCache},
     registry::{Registry, RegistryActor, RegistryParts},
-    storage::{DeviceIndex, Retention, Volume, inventory},
+    storage::{Retention, Volume, inventory},
     supervisor::{ChildSpec, Load, LoadActor, LoadWatch, Slot, Supervisor},
     transcode::{Runner, TranscoderActor},
-    web::{
-        DeviceStatus, Heatmap, HotCache, Stills, WebDevice, WebState, encodes::Encodes, events::Feed, facts,
-        reader::Readers, tail::Tail,
-    },
+    web::{Heatmap, HotCache, Sights, Stills, Tls, WebState, encodes::Encodes, events::Feed, facts, reader::Readers},
 };
 
 /// Jobs that may wait for the commit thread: one commit and one reservation of run numbers for each device.
 const COMMIT_JOBS_PER_DEVICE: usize = 2;
 
-/// Whoever asked for a commit waits no longer than this; the commit goes on.
-const COMMIT_LIMIT: Duration = Duration::from_secs(2);
-
 pub(super) struct Host {
     start: Start,
     pub volume: Arc<Volume>,
-    pub devices: Vec<Arc<Device>>,
-    /// Footage in the archive whose camera is no longer configured: kept, listed and expired like all other.
-    kept: Arc<ArcSwap<Vec<KeptDevice>>>,
+    pub fleet: Arc<Fleet>,
     load: Arc<ArcSwap<Load>>,
     load_watch: LoadWatch,
     cleaner: Arc<Cleaner>,
@@ -63,25 +55,24 @@ pub(super) struct Host {
     away: Option<Arc<Away>>,
     pub transcoder: Arc<Runner>,
     registry: Arc<Registry>,
+    pub access: Arc<Access>,
     watcher: Watcher,
     spawner: Spawner,
-    ending: Ending,
+    pub ending: Ending,
     pub events: Events,
-    pub thresholds: Thresholds,
     pub notifier: Arc<Notifier>,
     evidence: Option<Evidence>,
     _captures: Option<Captures>,
 }
 
 impl Host {
-    pub fn build(start: &Start, volume: Arc<Volume>, children: WorkGroup) -> Result<Self> {
+    pub fn build(start: &Start, volume: Arc<Volume>, children: WorkGroup, tls: Option<Tls>) -> Result<Self> {
         let settings = &start.settings;
-        let committer =
-            Committer::start("commit", settings.camera.len().max(1) * COMMIT_JOBS_PER_DEVICE, start.log.clone())?;
+        let committer = Committer::start("commit", ENABLED_MAX * COMMIT_JOBS_PER_DEVICE, start.log.clone())?;
         let spawner = Spawner::start(children)?;
         let capabilities = Arc::new(Capabilities::new(settings.clone(), &start.log));
         let load = Arc::new(ArcSwap::from_pointee(Load::default()));
-        let kept = Arc::new(ArcSwap::from_pointee(Vec::new()));
+        let lists = Arc::<Lists>::default();
         let retention = Retention::load(&volume, start.clock.clone());
         let events = Events::counted(start.clock.clone(), &start.metrics);
         let registry = Registry::start(RegistryParts {
@@ -92,9 +83,16 @@ impl Host {
             events: events.clone(),
             log: start.log.clone(),
         })?;
+        let access = Access::start(AccessParts {
+            auth: settings.auth.clone(),
+            registry: registry.clone(),
+            clock: start.clock.clone(),
+            metrics: start.metrics.clone(),
+            log: start.log.clone(),
+        })?;
         let pinned = registry.clone();
         let ledger = Arc::new(Ledger::new(LedgerParts {
-            devices: kept.clone(),
+            devices: lists.kept.clone(),
             pins: Arc::new(move || pinned.pins()),
             retention: retention.clone(),
             limits: settings.as_ref().into(),
@@ -120,28 +118,21 @@ impl Host {
             metrics: start.metrics.clone(),
             log: start.log.clone(),
         })?);
-        let thresholds = Thresholds::new(settings);
         let evidence = evidence(start, &volume)?;
-        let (spawner_of_devices, cleaner_of_devices) = (spawner.clone(), cleaner.clone());
         let shared = Shared {
-            start,
-            volume: &volume,
+            start: start.clone(),
+            volume: volume.clone(),
             retention: retention.clone(),
             committer,
-            spawner: spawner_of_devices,
+            spawner: spawner.clone(),
             capabilities,
-            cleaner: cleaner_of_devices,
+            cleaner: cleaner.clone(),
             events: events.clone(),
             pool: Pool::start(settings.analysis.threads, &start.log)?,
             registry: registry.clone(),
-            thresholds: thresholds.clone(),
+            thresholds: Thresholds::default(),
             evidence: evidence.clone(),
         };
-        let mut devices = Vec::with_capacity(settings.camera.len());
-        for place in 0..settings.camera.len() {
-            devices.extend(shared.device(place)?);
-        }
-        kept.store(Arc::new(devices.iter().map(|device| kept_device(device)).collect()));
         let load_watch = LoadWatch::default();
         let transcoder = transcoding::runner(
             start,
@@ -150,31 +141,31 @@ impl Host {
                 retention: retention.clone(),
                 registry: registry.clone(),
                 spawner: spawner.clone(),
-                kept: kept.clone(),
-                devices: devices.clone(),
+                lists: lists.clone(),
                 load: load.clone(),
                 watch: load_watch.clone(),
                 events: events.clone(),
             },
         )?;
         let watcher = Watcher::start(&start.log, start.metrics.inotify_overflows.clone())?;
-        let _captures = copy_captures(start, &volume, retention, &devices)?;
+        let fleet =
+            Arc::new(Fleet::new(Yard::new(shared, lists, watcher.clone()), registry.clone(), events.clone(), tls));
+        let _captures = copy_captures(start, &volume, retention, &fleet.lists)?;
         Ok(Self {
             start: start.clone(),
             volume,
-            devices,
-            kept,
+            fleet,
             load,
             load_watch,
             cleaner,
             away,
             transcoder,
             registry,
+            access,
             watcher,
             spawner,
             ending: Ending::default(),
             events,
-            thresholds,
             notifier,
             evidence,
             _captures,
@@ -183,11 +174,8 @@ impl Host {
 
     /// Recording begins; the index fills meanwhile.
     pub fn start(&self, supervisor: &Supervisor) -> Result<()> {
-        for device in &self.devices {
-            device.hot.prepare()?;
-            self.watch(device)?;
-            supervisor.add(device::spec(device))?;
-        }
+        let (registry, log) = (self.registry.clone(), self.start.log.clone());
+        self.fleet.begin(supervisor, Box::new(move |devices| restore_incidents(registry, devices.to_vec(), log)))?;
         let watcher = self.watcher.clone();
         supervisor.add(ChildSpec::new("watcher", &Slot::new(), move |_| WatchActor::new(watcher.clone())))?;
         let (load, watch, metrics) = (self.load.clone(), self.load_watch.clone(), self.start.metrics.clone());
@@ -205,67 +193,32 @@ impl Host {
         supervisor.add(ChildSpec::new("registry", &Slot::new(), move |_| {
             RegistryActor::new(registry.clone(), clock.clone(), forget.clone())
         }))?;
-        self.restore_incidents()?;
         self.scan_archive(supervisor.clone())
-    }
-
-    /// On a thread of its own: the database may be checked for long, and recording has begun.
-    fn restore_incidents(&self) -> Result<()> {
-        let (devices, registry, log) = (self.devices.clone(), self.registry.clone(), self.start.log.clone());
-        let restore = move || match registry.open_incidents() {
-            Err(error) => warn!(log, "incidents of before are not known"; "error" => %error),
-            Ok(open) => {
-                let mut of: HashMap<_, Vec<_>> = HashMap::new();
-                open.into_iter().for_each(|incident| of.entry(incident.device.clone()).or_default().push(incident));
-                for device in devices.iter().filter(|device| device.camera.enabled) {
-                    device.tracker.restore(of.remove(&device.id).unwrap_or_default());
-                }
-                // Their cameras are gone or off: nobody will see them end.
-                for mut incident in of.into_values().flatten() {
-                    incident.end = Some(incident.last_bad);
-                    registry.save(&incident);
-                }
-            }
-        };
-        let spawned = thread::Builder::new().name("incidents".into()).spawn(restore);
-        spawned.map(drop).map_err(|error| Error::io("starting the thread of incidents", "", error))
-    }
-
-    fn watch(&self, device: &Arc<Device>) -> Result<()> {
-        self.watcher.add(&device.capture.hot_layout, device.hot.clone(), Doorbell::new(device.clone()))
     }
 
     /// On threads of its own: months of many devices take seconds to look through, a sick disk longer. The cleaner starts
     /// after it, because what is not in the index cannot be weighed against the rest.
     fn scan_archive(&self, supervisor: Supervisor) -> Result<()> {
-        let (volume, kept) = (self.volume.clone(), self.kept.clone());
+        let (volume, lists) = (self.volume.clone(), self.fleet.lists.clone());
         let (start, cleaner, ending) = (self.start.clone(), self.cleaner.clone(), self.ending.clone());
         let away = self.away.clone();
         let transcoder = self.transcoder.clone();
-        let devices: HashMap<_, _> = self.devices.iter().map(|device| (device.id.clone(), device.clone())).collect();
         let scan = move || {
             let began = start.clock.mono();
-            let (mut wanted, mut orphans) = (Vec::new(), Vec::new());
+            let mut wanted = Vec::new();
             for id in inventory::devices(&volume).unwrap_or_else(|error| {
                 warn!(start.log, "archive cannot be listed"; "error" => %error);
                 Vec::new()
             }) {
-                match devices.get(&id) {
-                    Some(device) => wanted.push((device.index.clone(), device.log.clone())),
-                    None => {
-                        let index = Arc::new(DeviceIndex::new(id.clone()));
-                        wanted.push((index.clone(), start.log.new(o!("device" => id.to_string()))));
-                        orphans.push(KeptDevice { index, metrics: start.metrics.device(&id) });
-                    }
-                }
+                // Of all that have footage, with a camera or without: one that comes meanwhile takes the same up.
+                let log = start.log.new(o!("device" => id.to_string()));
+                wanted.push((lists.index(&id, &start.metrics), log));
             }
             // What a power cut left half swapped, before anything of it is listed.
             transcoder.heal(&wanted.iter().map(|(index, _)| index.clone()).collect::<Vec<_>>());
             let unknown = fill(&volume, &wanted);
             cleaner.found_unknown(unknown);
-            let known = kept.load_full();
-            kept.store(Arc::new(known.iter().cloned().chain(orphans).collect()));
-            let chunks: usize = kept.load().iter().map(|kept| kept.index.snapshot().len()).sum();
+            let chunks: usize = lists.kept.load().iter().map(|kept| kept.index.snapshot().len()).sum();
             info!(start.log, "archive indexed"; "chunks" => chunks,
                 "ms" => u64::try_from(start.clock.mono().since(began).as_millis()).unwrap_or(u64::MAX));
             let clock = start.clock.clone();
@@ -292,19 +245,21 @@ impl Host {
     }
 
     pub fn web_state(&self, supervisor: &Supervisor, ready: &Arc<AtomicBool>) -> Result<WebState> {
-        let devices = self.devices.iter().map(|device| Arc::new(web_device(device))).collect();
         let ffmpeg = self.start.settings.ffmpeg.path.clone();
         let version = OnceLock::new();
         let (settings, clock) = (self.start.settings.clone(), self.start.clock.clone());
         let readers = Readers::start().map_err(|error| Error::io("starting the reader threads", "", error))?;
         let listeners_max = settings.limits.event_listeners;
         let feed = Feed::new(self.events.clone(), listeners_max, &self.start.metrics);
-        let encodes = Encodes::new(self.spawner.clone(), readers.clone(), settings, clock, self.events.clone());
+        let quotas_bytes = self.fleet.lists.quotas_bytes.clone();
+        let (spawner, events) = (self.spawner.clone(), self.events.clone());
+        let encodes = Encodes::new(spawner, readers.clone(), settings, clock, events, quotas_bytes);
         Ok(WebState {
             settings: self.start.settings.clone(),
             clock: self.start.clock.clone(),
             metrics: self.start.metrics.clone(),
-            devices: Arc::new(ArcSwap::from_pointee(devices)),
+            devices: self.fleet.lists.web.clone(),
+            fleet: self.fleet.clone(),
             volume: self.volume.clone(),
             board: supervisor.board().clone(),
             ready: ready.clone(),
@@ -314,12 +269,14 @@ impl Host {
             cleaner: self.cleaner_status(),
             transcoder: self.transcoder.clone(),
             registry: self.registry.clone(),
+            access: self.access.clone(),
             webhooks: self.webhooks(),
             readers,
             encodes,
             feed,
             hot_cache: HotCache::default(),
             stills: Stills::new(self.spawner.clone()),
+            sights: Sights::new(self.spawner.clone()),
             tables: TableCache::default(),
             previews: PreviewCache::default(),
             heatmap: Heatmap::default(),
@@ -340,8 +297,7 @@ impl Host {
 
     /// After the actors: what they left behind.
     pub fn finish(&self, log: &Logger) {
-        self.ending.begin();
-        for device in &self.devices {
+        for device in self.fleet.lists.running.load().iter() {
             device.tracker.finish();
         }
         self.registry.finish();
@@ -371,7 +327,7 @@ fn copy_captures(
     start: &Start,
     volume: &Arc<Volume>,
     retention: Arc<Retention>,
-    devices: &[Arc<Device>],
+    lists: &Lists,
 ) -> Result<Option<Captures>> {
     let archive = &start.settings.archive;
     if archive.captures != config::Captures::All {
@@ -380,7 +336,7 @@ fn copy_captures(
     let parts = CapturesParts {
         volume: volume.clone(),
         retention,
-        devices: devices.iter().map(|device| (device.hot.clone(), device.metrics.clone())).collect(),
+        devices: lists.captures.clone(),
         keep: Duration::from_secs(u64::from(archive.captures_hours) * 3600),
         min_free_bytes: archive.min_free_bytes.0,
         log: start.log.clone(),
@@ -406,47 +362,25 @@ fn load_reading(load: &Arc<ArcSwap<Load>>) -> Arc<dyn Fn() -> LoadReading + Send
     })
 }
 
-fn kept_device(device: &Device) -> KeptDevice {
-    KeptDevice { index: device.index.clone(), metrics: device.metrics.clone() }
-}
-
-fn web_device(device: &Arc<Device>) -> WebDevice {
-    let (told, committed) = (device.clone(), device.clone());
-    WebDevice {
-        id: device.id.clone(),
-        camera: device.camera.clone(),
-        hot: device.hot.clone(),
-        index: device.index.clone(),
-        siblings: device.siblings.clone(),
-        metrics: device.metrics.clone(),
-        latest: device.latest.clone(),
-        status: Arc::new(move || {
-            let status = told.status.load();
-            DeviceStatus {
-                status: status.state.name(),
-                since: Some(status.since),
-                reason: status.reason.clone(),
-                recorder: recorder(&told),
+/// On a thread of its own: the database may be slow, and recording has begun.
+fn restore_incidents(registry: Arc<Registry>, devices: Vec<Arc<Device>>, log: Logger) {
+    let told = log.clone();
+    let restore = move || match registry.open_incidents() {
+        Err(error) => warn!(log, "incidents of before are not known"; "error" => %error),
+        Ok(open) => {
+            let mut of: HashMap<_, Vec<_>> = HashMap::new();
+            open.into_iter().for_each(|incident| of.entry(incident.device.clone()).or_default().push(incident));
+            for device in devices.iter().filter(|device| device.camera.enabled) {
+                device.tracker.restore(of.remove(&device.id).unwrap_or_default());
             }
-        }),
-        tail: Tail::new(
-            device.clock.clone(),
-            Arc::new(move || {
-                let device = committed.clone();
-                Box::pin(async move {
-                    let sent = device.merger.send(CommitNow, COMMIT_LIMIT).await;
-                    sent.unwrap_or_else(|error| Err(Error::new(Kind::Unavailable, format!("no commit now: {error}"))))
-                })
-            }),
-        ),
-    }
-}
-
-fn recorder(device: &Device) -> Map<String, Value> {
-    let mut told = match json!(**device.capture_status.load()) {
-        Value::Object(told) => told,
-        _ => Map::new(),
+            // Their cameras are gone or off: nobody will see them end.
+            for mut incident in of.into_values().flatten() {
+                incident.end = Some(incident.last_bad);
+                registry.save(&incident);
+            }
+        }
     };
-    told.insert("merge".into(), json!(*device.merge.cell.status()));
-    told
+    if let Err(error) = thread::Builder::new().name("incidents".into()).spawn(restore) {
+        warn!(told, "incidents of before are not looked for"; "error" => %error);
+    }
 }

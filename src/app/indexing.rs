@@ -97,6 +97,10 @@ impl Ending {
         self.0.1.notify_all();
     }
 
+    pub fn has_begun(&self) -> bool {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits so long unless the daemon ends; whether it does.
     fn comes_within(&self, time: Duration) -> bool {
         let ends = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! Reads the settings again while everything runs: thresholds take effect at once, all else is named as waiting for a
-//! restart. Settings with a fault change nothing.
+//! Reads the settings again while everything runs: cameras and thresholds take effect at once, all else is named as waiting
+//! for a restart. Settings with a fault change nothing.
 
 use std::path::Path;
 
@@ -8,43 +8,55 @@ use slog::{Logger, error, info, warn};
 
 use crate::{
     config::{self, Settings},
-    frames::Thresholds,
+    error::Result,
+    web::{
+        Tls,
+        fleet::{Report, invalid},
+    },
 };
 
-/// What a camera or section may change without a restart.
-const LIVE: &str = "detect";
+/// What may change without a restart.
+const LIVE: [&str; 2] = ["camera", "detect"];
 
-/// `running` are the settings of the start. Reads a file: may block as long as its disk does.
-pub fn reload(file: Option<&Path>, running: &Settings, thresholds: &Thresholds, log: &Logger) {
-    let fresh = match config::load(file) {
-        Ok(fresh) => fresh,
-        Err(problems) => {
-            for problem in problems {
-                error!(log, "settings are refused, those in force stay"; "path" => &problem.path,
-                    "value" => &problem.value, "rule" => &problem.rule);
-            }
-            return;
+/// The settings as the file has them now. May block as long as its disk does.
+pub fn read(file: Option<&Path>, log: &Logger) -> Result<Settings> {
+    config::load(file).map_err(|problems| {
+        for problem in &problems {
+            error!(log, "settings are refused, those in force stay"; "path" => &problem.path,
+                "value" => &problem.value, "rule" => &problem.rule);
         }
-    };
-    let changed = thresholds.apply(&fresh);
-    let waiting = differences(running, &fresh);
-    for device in &changed {
-        info!(log, "thresholds changed"; "device" => %device);
-    }
-    if !waiting.is_empty() {
-        warn!(log, "settings changed that need a restart"; "settings" => waiting.join(", "));
-    }
-    info!(log, "settings are read"; "changed" => changed.len(), "waiting" => waiting.len());
+        invalid(&problems)
+    })
 }
 
-/// Paths of what differs, thresholds apart. Without values, which may be secrets.
-fn differences(old: &Settings, new: &Settings) -> Vec<String> {
+/// The certificate may have been renewed in place. One that cannot be read changes nothing.
+pub fn certificate(tls: Option<&Tls>, running: &Settings, log: &Logger) {
+    match tls.map(|tls| tls.reload(&running.server)) {
+        None => {}
+        Some(Ok(())) => info!(log, "certificate is read"),
+        Some(Err(error)) => error!(log, "certificate is refused, the one in force stays"; "error" => %error),
+    }
+}
+
+/// Into the log, what came of them.
+pub fn tell(report: &Report, log: &Logger) {
+    for device in &report.thresholds {
+        info!(log, "thresholds changed"; "device" => %device);
+    }
+    if !report.needs_restart.is_empty() {
+        warn!(log, "settings changed that need a restart"; "settings" => report.needs_restart.join(", "));
+    }
+    info!(log, "settings are read"; "changed" => report.thresholds.len(), "waiting" => report.needs_restart.len(),
+        "cameras_added" => report.added.len(), "cameras_changed" => report.changed.len(),
+        "cameras_removed" => report.removed.len(), "cameras_refused" => report.refused.len());
+}
+
+/// Paths of what differs, cameras and thresholds apart. Without values, which may be secrets.
+pub fn differences(old: &Settings, new: &Settings) -> Vec<String> {
     let tree = |settings: &Settings| serde_json::to_value(settings).unwrap_or_default();
     let (mut old, mut new) = (tree(old), tree(new));
     for tree in [&mut old, &mut new] {
         without_live(tree);
-        let cameras = tree.get_mut("camera").and_then(Value::as_array_mut);
-        cameras.into_iter().flatten().for_each(without_live);
     }
     let mut found = Vec::new();
     compare("", &old, &new, &mut found);
@@ -53,7 +65,7 @@ fn differences(old: &Settings, new: &Settings) -> Vec<String> {
 
 fn without_live(tree: &mut Value) {
     if let Some(fields) = tree.as_object_mut() {
-        fields.remove(LIVE);
+        LIVE.iter().for_each(|section| drop(fields.remove(*section)));
     }
 }
 
@@ -87,17 +99,11 @@ mod tests {
             let settings = |text: &str| config::parse(text).unwrap();
             assert_eq!(differences(&settings(before), &settings(after)), expected, "{before} to {after}");
         };
-        let camera = |url: &str, rest: &str| {
-            format!("[[camera]]\nid = \"a\"\nsource = {{ kind = \"rtsp\", url = \"{url}\" }}\n{rest}\n")
-        };
         check("", "[detect]\nsilence_db = -60.0", &[]);
         check("", "[archive]\ncommit_seconds = 30", &["archive.commit_seconds"]);
         check("", "[storage]\nvolume_id = \"x\"", &["storage.volume_id"]);
         check("[storage]\nvolume_id = \"x\"", "", &["storage.volume_id"]);
-        check(&camera("rtsp://a", ""), &camera("rtsp://u:secret@a", ""), &["camera[0].source.url"]);
-        check(&camera("rtsp://a", ""), &camera("rtsp://a", "detect = { black_luma = 3 }"), &[]);
-        check(&camera("rtsp://a", ""), &camera("rtsp://a", "fps = 5"), &["camera[0].fps"]);
-        check("", &camera("rtsp://a", ""), &["camera"]);
+        check("", "[[camera]]\nid = \"a\"\nsource = { kind = \"test\" }", &[]);
         check("", "[notify]\nwebhook = [{ url = \"http://h/\", secret = \"s\" }]", &["notify.webhook"]);
     }
 }

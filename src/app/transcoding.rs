@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use jiff::tz::TimeZone;
 
-use super::Start;
+use super::{Start, yard::Lists};
 use crate::{
     capture::Spawner,
     clock::{Clock, TICKS_PER_SECOND},
@@ -13,7 +13,6 @@ use crate::{
     device::{Device, DeviceState},
     error::Result,
     events::Events,
-    keep::KeptDevice,
     registry::Registry,
     storage::{Retention, Volume},
     supervisor::{Load, LoadWatch},
@@ -30,8 +29,8 @@ pub(super) struct Shared<'a> {
     pub retention: Arc<Retention>,
     pub registry: Arc<Registry>,
     pub spawner: Spawner,
-    pub kept: Arc<ArcSwap<Vec<KeptDevice>>>,
-    pub devices: Vec<Arc<Device>>,
+    /// Who records and whose footage is kept, as they come and go.
+    pub lists: Arc<Lists>,
     pub load: Arc<ArcSwap<Load>>,
     pub watch: LoadWatch,
     pub events: Events,
@@ -39,8 +38,8 @@ pub(super) struct Shared<'a> {
 
 pub(super) fn runner(start: &Start, shared: Shared<'_>) -> Result<Arc<Runner>> {
     let settings = start.settings.transcode.clone();
-    let Shared { volume, retention, registry, spawner, kept, devices, load, watch, events } = shared;
-    let pins = registry.clone();
+    let Shared { volume, retention, registry, spawner, lists, load, watch, events } = shared;
+    let (pins, kept) = (registry.clone(), lists.kept.clone());
     let (clock, late) = (start.clock.clone(), commit_limit(&start.settings.archive));
     Runner::start(RunnerParts {
         volume: volume.clone(),
@@ -49,7 +48,7 @@ pub(super) fn runner(start: &Start, shared: Shared<'_>) -> Result<Arc<Runner>> {
         encode: encoder(start, spawner),
         devices: Arc::new(move || kept.load().iter().map(|device| device.index.clone()).collect()),
         pins: Arc::new(move || pins.pins()),
-        recorders: Arc::new(move || devices.iter().find_map(|device| suffers(device, &clock, late))),
+        recorders: Arc::new(move || lists.running.load().iter().find_map(|device| suffers(device, &clock, late))),
         load,
         watch,
         settings,

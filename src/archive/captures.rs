@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use slog::{Logger, error, warn};
 
 use crate::{
@@ -32,11 +33,14 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(10);
 const PICTURE_BYTES_MAX: u64 = 8 << 20;
 
+/// Whose captures there are; replaced as a whole when devices come and go.
+pub type Sources = ArcSwap<Vec<(Arc<HotDevice>, DeviceMetrics)>>;
+
 /// What is copied, where to and for how long.
 pub struct CapturesParts {
     pub volume: Arc<Volume>,
     pub retention: Arc<Retention>,
-    pub devices: Vec<(Arc<HotDevice>, DeviceMetrics)>,
+    pub devices: Arc<Sources>,
     pub keep: Duration,
     /// With less than twice this free, space is short.
     pub min_free_bytes: u64,
@@ -91,7 +95,7 @@ impl Desk {
             self.delete_oldest_hour()?;
             return Err(Error::new(Kind::Full, "the rest of the disk is for footage"));
         }
-        for (hot, metrics) in &self.parts.devices {
+        for (hot, metrics) in self.parts.devices.load().iter() {
             let last = self.copied.get(hot.id()).copied();
             let mut folder = None;
             for (key, at) in hot.pictures_after(PictureKind::Capture, last) {
@@ -131,7 +135,7 @@ impl Desk {
             let hours_ago = (hour_of(now) + 24 - hour) % 24;
             u64::from(hours_ago) < keep_hours && hour != hour_of(until)
         };
-        for (hot, _) in &self.parts.devices {
+        for (hot, _) in self.parts.devices.load().iter() {
             for hour in (0..24).filter(|hour| !young(*hour)) {
                 self.delete(hot.id(), hour, |at| at < until)?;
             }
@@ -144,7 +148,7 @@ impl Desk {
         for back in (0..24).rev() {
             let hour = hour_of(now + -(back * 3600 * TICKS_PER_SECOND));
             let mut deleted = 0;
-            for (hot, _) in &self.parts.devices {
+            for (hot, _) in self.parts.devices.load().iter() {
                 deleted += self.delete(hot.id(), hour, |_| true)?;
             }
             if deleted > 0 {
@@ -206,7 +210,7 @@ mod tests {
         let parts = CapturesParts {
             volume,
             retention: Arc::new(Retention::at(clock.wall(), clock)),
-            devices: vec![(hot.clone(), counters.clone())],
+            devices: Arc::new(ArcSwap::from_pointee(vec![(hot.clone(), counters.clone())])),
             keep: Duration::from_secs(2 * 3600),
             min_free_bytes: 0,
             log: Logger::root(slog::Discard, slog::o!()),

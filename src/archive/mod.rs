@@ -10,5 +10,5 @@ pub mod siblings;
 mod waiting;
 
 pub use archiver_actor::{ArchiverActor, Arrived};
-pub use captures::{Captures, CapturesParts};
+pub use captures::{Captures, CapturesParts, Sources as CaptureSources};
 pub use siblings::Siblings;

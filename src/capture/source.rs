@@ -133,6 +133,24 @@ impl fmt::Display for Reason {
 }
 
 impl Reason {
+    /// As it is serialised.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not_found",
+            Self::MissingDevice => "missing_device",
+            Self::Busy => "busy",
+            Self::NoFrames => "no_frames",
+            Self::Unsupported => "unsupported",
+            Self::Ended => "ended",
+            Self::MissingFfmpeg => "missing_ffmpeg",
+            Self::Encoder => "encoder",
+            Self::Lost => "lost",
+        }
+    }
+
     /// Waiting for the source will not help: a person must change the machine.
     pub fn is_ours(self) -> bool {
         matches!(self, Self::MissingFfmpeg | Self::Encoder)
@@ -244,6 +262,13 @@ mod tests {
         check("test", "Unknown encoder 'h264_qsv'", Some(Reason::Encoder));
         check("test", "", None);
         check("test", "something new", None);
+    }
+
+    #[test]
+    fn names_are_those_of_the_api() {
+        for reason in [Reason::Unauthorized, Reason::MissingDevice, Reason::NoFrames, Reason::Lost] {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
+        }
     }
 
     #[test]

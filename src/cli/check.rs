@@ -4,18 +4,14 @@ use std::process::ExitCode;
 
 use super::{complain, say};
 use crate::{
-    config::{Settings, Source, redact},
+    config::Settings,
     error::{Error, Kind, Result},
 };
 
 /// The settings are valid already: loading them said so.
 pub fn run(mut settings: Settings) -> Result<ExitCode> {
     for camera in &mut settings.camera {
-        match &mut camera.source {
-            Source::Rtsp(rtsp) => rtsp.url = redact(&rtsp.url),
-            Source::Http(http) => http.url = redact(&http.url),
-            _ => {}
-        }
+        *camera = camera.shown();
     }
     if let Some(why) = settings.transcode.never(&settings.archive) {
         complain(&format!("note: {why}"));

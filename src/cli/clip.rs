@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     Common, complain,
-    fetch::{Reply, get},
+    fetch::{Daemon, Reply, get},
     output::{Aside, Bar},
     say,
 };
@@ -134,8 +134,11 @@ impl Wish {
 
 /// Over HTTP: the daemon may be writing what is wanted, and knows what is whole.
 fn from_daemon(settings: &Settings, wish: &Wish, mut aside: Aside) -> Result<(Aside, Option<Utc90k>)> {
-    let daemon = reachable(settings.server.listen);
-    let mut path = address(&wish.device, &wish.cut(), wish.form());
+    let socket = HotLayout::new(&settings.storage.hot).control_socket();
+    let pass = ask(&socket, &Request::Pass, ASK_LIMIT)?.and_then(|pass| pass.as_str().map(str::to_owned));
+    let certificate = settings.server.tls_cert.clone();
+    let daemon = &Daemon { address: reachable(settings.server.listen), pass, certificate };
+    let mut path = address(&wish.device, &wish.cut(), wish.preset.map_or(Form::File, Form::Encoded));
     let (mut until, mut redirects) = (None, 0);
     let mut bar = Bar::new();
     let mut reply = loop {

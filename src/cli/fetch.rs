@@ -3,12 +3,13 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    path::PathBuf,
     time::Duration,
 };
 
 use serde_json::Value;
 
-use super::bad_answer;
+use super::{bad_answer, pinned::connect};
 use crate::error::{Error, Kind, Result};
 
 /// The daemon may wait for a slow disk, not longer.
@@ -38,18 +39,38 @@ impl Reply {
     }
 }
 
+/// Where it listens, and what it asks for.
+pub struct Daemon {
+    pub address: SocketAddr,
+    /// Of the control socket, which trusts us.
+    pub pass: Option<String>,
+    /// It speaks TLS with this one.
+    pub certificate: Option<PathBuf>,
+}
+
 /// `path` with its query, ready to be sent.
-pub fn get(daemon: SocketAddr, path: &str) -> Result<Reply> {
+pub fn get(daemon: &Daemon, path: &str) -> Result<Reply> {
+    let address = daemon.address;
     let failed = |error: std::io::Error| {
-        Error::new(Kind::Unavailable, format!("the daemon does not answer at http://{daemon}: {error}"))
+        Error::new(Kind::Unavailable, format!("the daemon does not answer at {address}: {error}"))
     };
-    let mut stream = TcpStream::connect_timeout(&daemon, CONNECT).map_err(failed)?;
+    let stream = TcpStream::connect_timeout(&address, CONNECT).map_err(failed)?;
     stream.set_read_timeout(Some(SILENCE)).and_then(|()| stream.set_write_timeout(Some(SILENCE))).map_err(failed)?;
-    let head =
-        format!("GET {path} HTTP/1.1\r\nHost: {daemon}\r\nConnection: close\r\nAccept-Encoding: identity\r\n\r\n");
+    let pass = daemon.pass.as_ref().map(|pass| format!("Authorization: Bearer {pass}\r\n")).unwrap_or_default();
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAccept-Encoding: identity\r\n{pass}\r\n"
+    );
+    let mut stream: Box<dyn Both> = match &daemon.certificate {
+        Some(certificate) => Box::new(connect(stream, certificate)?),
+        None => Box::new(stream),
+    };
     stream.write_all(head.as_bytes()).map_err(failed)?;
     read(stream).map_err(failed)
 }
+
+trait Both: Read + Write {}
+
+impl<T: Read + Write> Both for T {}
 
 fn read(stream: impl Read + 'static) -> std::io::Result<Reply> {
     let strange = || std::io::Error::new(std::io::ErrorKind::InvalidData, "its answer is not HTTP");

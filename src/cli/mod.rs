@@ -19,14 +19,17 @@ use crate::{
 };
 
 mod archive;
+mod camera;
 mod check;
 mod clip;
 mod doctor;
 mod fetch;
 mod hot;
 mod output;
+mod pinned;
 mod pins;
 mod transcode;
+mod user;
 
 const UNHEALTHY: u8 = 1;
 const BAD_CONFIGURATION: u8 = 78;
@@ -55,6 +58,11 @@ enum Command {
         #[command(subcommand)]
         action: HotAction,
     },
+    /// What is recorded
+    Camera {
+        #[command(subcommand)]
+        action: camera::Action,
+    },
     /// The recorded chunks
     Archive {
         #[command(subcommand)]
@@ -64,6 +72,11 @@ enum Command {
     Transcode {
         #[command(subcommand)]
         action: transcode::Action,
+    },
+    /// Who may sign in
+    User {
+        #[command(subcommand)]
+        action: user::Action,
     },
     /// Save a span of a device as one MP4
     Clip(clip::Wish),
@@ -123,6 +136,8 @@ impl Command {
             Self::Hot { action: HotAction::Setup(setup) } => &setup.common,
             Self::Archive { action } => action.common(),
             Self::Transcode { action } => action.common(),
+            Self::Camera { action } => action.common(),
+            Self::User { action } => action.common(),
             Self::Clip(wish) => &wish.common,
         };
         let path = config_path(config.config.as_deref());
@@ -139,6 +154,7 @@ impl Command {
             Self::Doctor(_) => doctor::run(&settings),
             Self::Hot { action: HotAction::Setup(setup) } => hot::setup(&settings, &setup),
             Self::Hot { action: HotAction::Status(_) } => hot::status(&settings),
+            Self::Camera { action } => camera::run(&settings, action),
             Self::Archive { action: ArchiveAction::List(which) } => archive::list(&settings, &which),
             Self::Archive { action: ArchiveAction::Verify(which) } => archive::verify(&settings, &which),
             Self::Archive { action: ArchiveAction::Repair(which) } => archive::repair(&settings, &which),
@@ -146,6 +162,7 @@ impl Command {
             Self::Archive { action: ArchiveAction::Unpin(number) } => pins::unpin(&settings, &number),
             Self::Archive { action: ArchiveAction::Pins(which) } => pins::list(&settings, &which),
             Self::Transcode { action } => transcode::run(&settings, &action),
+            Self::User { action } => user::run(&settings, action),
             Self::Clip(wish) => clip::run(settings, wish),
         }
     }
@@ -202,7 +219,17 @@ mod tests {
             "doctor",
             "hot setup",
             "hot status",
+            "camera list",
+            "camera add lobby rtsp://h/live --name Lobby --area Ground --quality copy --disabled",
+            "camera add lobby --from -",
+            "camera remove lobby --config x.toml",
+            "camera enable lobby",
+            "camera disable lobby",
             "archive list",
+            "user list",
+            "user add lena --role operator --area Hall --camera lobby --camera gate",
+            "user passwd lena --config x.toml",
+            "user token lena --scope operate --days 30 --name recorder",
             "archive verify lobby",
             "archive repair --config x.toml lobby",
             "archive pin lobby --start 1700000000 --end 2023-11-14T22:13:30Z --why theft",
@@ -235,6 +262,13 @@ mod tests {
             "archive pin lobby --start 1700000000 --end 1700000001",
             "archive pin lobby --start yesterday --end 1700000001 --why x",
             "archive unpin seven",
+            "camera add lobby",
+            "camera add ../x test",
+            "camera add lobby test --from x",
+            "camera remove",
+            "user add lena --role root",
+            "user token lena --scope all",
+            "user token lena --days 0",
             "clip lobby --start 1700000000 --end 1700000001",
             "clip lobby --start yesterday --end 1700000001 -o x.mp4",
             "clip ../x --start 1700000000 --end 1700000001 -o x.mp4",

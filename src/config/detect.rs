@@ -88,7 +88,11 @@ pub struct DetectOverride {
 impl Detect {
     /// What holds for one camera.
     pub fn of(&self, camera: &Camera) -> Self {
-        let own = &camera.detect;
+        self.with(&camera.detect)
+    }
+
+    /// With what is said differently.
+    pub fn with(&self, own: &DetectOverride) -> Self {
         Self {
             black_luma: own.black_luma.unwrap_or(self.black_luma),
             black_share: own.black_share.unwrap_or(self.black_share),

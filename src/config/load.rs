@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{Settings, Source, redact};
+use super::{Camera, Settings, Source, redact};
 
 /// One thing wrong with the settings: where, what was there, which rule it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,20 +79,36 @@ fn read(
     if problems.is_empty() { Ok(settings) } else { Err(problems) }
 }
 
+/// One camera by itself. The path of a problem counts from it.
+pub(super) fn camera_from(value: &Value) -> Result<Camera, Problem> {
+    let mut tree = value.clone();
+    flatten_source(&mut tree);
+    serde_path_to_error::deserialize(&tree).map_err(|error| {
+        let path = error.path().to_string();
+        let found = lookup(&tree, &path).map(|value| without_passwords(value).to_string());
+        // What the parser quotes may be an address in the wrong place.
+        let rule = error.inner().to_string();
+        let rule = rule.split(' ').map(redact).collect::<Vec<_>>().join(" ");
+        Problem { path: if path == "." { String::new() } else { path }, value: found, rule }
+    })
+}
+
 /// `source = { rtsp = { url } }` becomes `source = { kind = "rtsp", url }`, so that one shape is parsed.
 fn flatten_sources(tree: &mut Value) {
-    let cameras = tree.get_mut("camera").and_then(Value::as_array_mut).into_iter().flatten();
-    for source in cameras.filter_map(|camera| camera.get_mut("source")?.as_object_mut()) {
-        if source.len() != 1 {
-            continue;
-        }
-        let nested = Source::KINDS.iter().find(|kind| source.get(**kind).is_some_and(Value::is_object));
-        if let Some(kind) = nested
-            && let Some(Value::Object(mut fields)) = source.remove(*kind)
-        {
-            fields.insert("kind".into(), Value::from(*kind));
-            *source = fields;
-        }
+    tree.get_mut("camera").and_then(Value::as_array_mut).into_iter().flatten().for_each(flatten_source);
+}
+
+fn flatten_source(camera: &mut Value) {
+    let Some(source) = camera.get_mut("source").and_then(Value::as_object_mut) else { return };
+    if source.len() != 1 {
+        return;
+    }
+    let nested = Source::KINDS.iter().find(|kind| source.get(**kind).is_some_and(Value::is_object));
+    if let Some(kind) = nested
+        && let Some(Value::Object(mut fields)) = source.remove(*kind)
+    {
+        fields.insert("kind".into(), Value::from(*kind));
+        *source = fields;
     }
 }
 
@@ -106,6 +122,12 @@ fn anchor_paths(tree: &mut Value, folder: &Path) {
             *value = Value::from(lexical(&folder.join(path)).display().to_string());
         }
     };
+    let server = tree.get_mut("server").and_then(Value::as_object_mut);
+    for (key, value) in server.into_iter().flatten() {
+        if matches!(key.as_str(), "tls_cert" | "tls_key") {
+            anchor(value);
+        }
+    }
     let storage = tree.get_mut("storage").and_then(Value::as_object_mut);
     for (key, value) in storage.into_iter().flatten() {
         match key.as_str() {
@@ -210,7 +232,16 @@ mod tests {
         check("[archive]\ncommit_seconds = \"soon\"", &["archive.commit_seconds", "soon"]);
         check("[archive]\nchunk_seconds = 7", &["archive.chunk_seconds", "7", "divide"]);
         check("[archive]\nwindow_hours = 25", &["archive.window_hours", "25", "24"]);
-        check("[server]\nlisten = \"0.0.0.0:80\"", &["server.listen", "0.0.0.0:80", "auth.enabled"]);
+        check("[auth]\npublic_view = true", &["auth.public_areas", "public_view"]);
+        check("[auth]\nsession_hours = 0", &["auth.session_hours", "0", "8784"]);
+        check("[auth]\nmetrics = \"all\"", &["auth.metrics", "all", "loopback"]);
+        check(
+            "[server]\ntrusted_proxies = [\"10.0.0.0/99\"]",
+            &["server.trusted_proxies[0]", "10.0.0.0/99", "10.0.0.0/8"],
+        );
+        check("[server]\ncors_origins = [\"*\"]", &["server.cors_origins[0]", "*"]);
+        check("[server]\npublic_url = \"cams.example\"", &["server.public_url", "cams.example"]);
+        check("[server]\ntls_cert = \"/etc/cert.pem\"", &["server.tls_key", "tls_cert"]);
         check("[storage]\nroot = \"\"", &["storage.root", "absolute"]);
         check("[storage]\nroot = \"/a/../b\"", &["storage.root", "/a/../b", ".."]);
         check("[storage]\nhot = \"/a/\\u0000b\"", &["storage.hot", "absolute"]);

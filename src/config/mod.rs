@@ -9,21 +9,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::DeviceId;
 
+mod camera;
 mod detect;
 mod load;
+mod net;
+mod secret;
 mod size;
 mod source;
 mod transcode;
 mod validate;
 
+pub use camera::{CAMERAS_MAX, ENABLED_MAX};
 pub use detect::{Analysis, Captures, Detect, DetectOverride, Notify, Webhook};
 pub use load::{Problem, load, parse};
+pub use net::Network;
+pub use secret::redact;
 pub use size::{Bytes, PictureSize};
 pub use source::{
     FileSource, HttpSource, ReplaySource, RtspSource, RtspTransport, ScreenSource, Source, TestSource, V4l2Source,
 };
 pub use transcode::{RunWindows, Transcode};
-pub use validate::redact;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,9 +60,26 @@ pub struct Server {
     /// What this host is called in incidents and events; the kernel's name of it when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_name: Option<String>,
+    /// How people reach this host from outside, `https://cams.example`; links are made of it. The scheme decides whether
+    /// cookies are for TLS alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Pages of these origins may read with GET, without cookies.
+    pub cors_origins: Vec<String>,
+    /// PEM: the certificate with its chain, and its key. Without both it is plain HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
 }
 
 impl Server {
+    pub fn has_tls(&self) -> bool {
+        self.tls_cert.is_some()
+    }
+
     /// As set, or as the kernel tells now.
     pub fn host_name(&self) -> String {
         let kernel = || rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -67,7 +89,17 @@ impl Server {
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), workers: 0, keep_alive_seconds: 75, host_name: None }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: 0,
+            keep_alive_seconds: 75,
+            host_name: None,
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            tls_cert: None,
+            tls_key: None,
+        }
     }
 }
 
@@ -228,14 +260,37 @@ impl Default for Cleaner {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
-    /// Until access control exists, `true` allows a loopback `listen` only.
+    /// False: whoever reaches the port may everything.
     pub enabled: bool,
+    /// Everybody sees the live pictures of `public_areas`, and nothing that is past.
+    pub public_view: bool,
+    pub public_areas: Vec<String>,
+    /// A session ends when it was not used for so long.
+    pub session_hours: u32,
+    pub metrics: MetricsFor,
 }
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { enabled: true }
+        Self {
+            enabled: true,
+            public_view: false,
+            public_areas: Vec::new(),
+            session_hours: 168,
+            metrics: MetricsFor::Loopback,
+        }
     }
+}
+
+/// Who may read `/metrics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsFor {
+    /// Whoever asks from this machine, and those who see all cameras.
+    #[default]
+    Loopback,
+    /// Those alone.
+    Token,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

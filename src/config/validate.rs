@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::{Camera, Problem, Quality, Settings, Source, TestSource};
+use super::{CAMERAS_MAX, Camera, ENABLED_MAX, Problem, Quality, Settings, Source, TestSource, redact};
 
 impl Settings {
     /// Every broken rule; empty = valid.
@@ -15,8 +15,12 @@ impl Settings {
         for (i, id) in self.duplicate_ids() {
             out.add(format!("camera[{i}].id"), id, "is used twice; ids must be unique");
         }
-        if self.camera.len() > 64 {
-            out.add("camera".into(), &self.camera.len(), "at most 64 cameras run on one host");
+        let enabled = self.camera.iter().filter(|camera| camera.enabled).count();
+        if enabled > ENABLED_MAX {
+            out.add("camera".into(), &enabled, format!("at most {ENABLED_MAX} cameras run on one host"));
+        }
+        if self.camera.len() > CAMERAS_MAX {
+            out.add("camera".into(), &self.camera.len(), format!("at most {CAMERAS_MAX}, those that are off included"));
         }
         for (i, camera) in self.camera.iter().enumerate() {
             camera_rules(camera, &format!("camera[{i}]"), &self.storage.source_dirs, &mut out);
@@ -33,12 +37,7 @@ impl Settings {
             &server.keep_alive_seconds,
             "must be 0 (a connection a request) to 3600",
         );
-        out.check(
-            !self.auth.enabled || server.listen.ip().is_loopback(),
-            "server.listen",
-            &server.listen,
-            "access control has not landed yet: listen on 127.0.0.1, or set auth.enabled = false to open it to everyone",
-        );
+        self.access_rules(out);
         if let Some(name) = &server.host_name {
             out.check(
                 !name.trim().is_empty() && name.chars().count() <= 64 && !name.chars().any(char::is_control),
@@ -116,6 +115,43 @@ impl Settings {
             &limits.event_listeners,
             "must be at most 10000",
         );
+    }
+
+    fn access_rules(&self, out: &mut Problems) {
+        let (auth, server) = (&self.auth, &self.server);
+        let hours = auth.session_hours;
+        out.check((1..=8784).contains(&hours), "auth.session_hours", &hours, "must be 1 to 8784");
+        out.check(
+            !auth.public_view || !auth.public_areas.is_empty(),
+            "auth.public_areas",
+            &auth.public_areas,
+            "must name the areas that everybody may see, or auth.public_view must be false",
+        );
+        out.check(
+            auth.public_areas.iter().all(|area| !area.is_empty()),
+            "auth.public_areas",
+            &auth.public_areas,
+            "must be names of areas",
+        );
+        if let Some(url) = &server.public_url {
+            let rule = "must be like https://cams.example, without a path";
+            out.check(is_origin(url), "server.public_url", url, rule);
+        }
+        for (i, origin) in server.cors_origins.iter().enumerate() {
+            let rule = "must be an origin like https://wall.example, without a path; there is no '*'";
+            out.check(is_origin(origin), format!("server.cors_origins[{i}]"), origin, rule);
+        }
+        out.check(
+            server.tls_cert.is_some() == server.tls_key.is_some(),
+            "server.tls_key",
+            &server.tls_key,
+            "tls_cert and tls_key belong together",
+        );
+        for (path, file) in [("server.tls_cert", &server.tls_cert), ("server.tls_key", &server.tls_key)] {
+            if let Some(file) = file {
+                out.check(is_place(file), path, file, "must be an absolute path without '..'");
+            }
+        }
     }
 
     fn watching_rules(&self, out: &mut Problems) {
@@ -202,6 +238,22 @@ impl Settings {
         {
             out.check((0.0..=100.0).contains(&percent), path, &percent, "must be 0 to 100 percent");
         }
+    }
+}
+
+impl Camera {
+    /// Every broken rule of this one; empty = valid. Paths count from the camera.
+    pub(super) fn problems(&self, settings: &Settings) -> Vec<Problem> {
+        const AT: &str = "camera";
+        let mut out = Problems::default();
+        camera_rules(self, AT, &settings.storage.source_dirs, &mut out);
+        for (key, value, rule) in settings.detect.of(self).problems() {
+            out.add(format!("{AT}.detect.{key}"), &value, rule);
+        }
+        for problem in &mut out.0 {
+            problem.path = problem.path.trim_start_matches(AT).trim_start_matches('.').to_owned();
+        }
+        out.0
     }
 }
 
@@ -309,14 +361,11 @@ fn url_rules(url: &str, schemes: &[&str], at: &str, out: &mut Problems) {
     );
 }
 
-/// A URL without its user and password, for messages and logs.
-pub fn redact(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..authority].rfind('@') {
-        Some(at) => format!("{scheme}://***@{}", &rest[at + 1..]),
-        None => url.to_owned(),
-    }
+/// As browsers write one in `Origin`.
+fn is_origin(text: &str) -> bool {
+    let rest = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:[]".contains(c);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.len() <= 255 && rest.chars().all(fine))
 }
 
 fn is_place(path: &Path) -> bool {
@@ -362,8 +411,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_shown_without_passwords() {
-        assert_eq!(redact("rtsp://admin:p@ss@10.0.0.2:554/a@b"), "rtsp://***@10.0.0.2:554/a@b");
-        assert_eq!(redact("rtsp://10.0.0.2/live"), "rtsp://10.0.0.2/live");
+    fn origins_are_scheme_and_authority() {
+        let check = |text: &str, expected: bool| assert_eq!(is_origin(text), expected, "{text}");
+        check("https://cams.example", true);
+        check("http://10.0.0.2:8080", true);
+        check("http://[::1]:8080", true);
+        for bad in ["", "*", "null", "cams.example", "https://", "https://a/", "https://A", "https://u:p@a", "ftp://a"]
+        {
+            check(bad, false);
+        }
     }
 }

@@ -29,6 +29,9 @@ const COMMIT_STOP_LIMIT: Duration = Duration::from_millis(4_000);
 /// Both, in turn. An orderly stop of the daemon has 10 s.
 const STOP_LIMIT: Duration = Duration::from_millis(8_000);
 
+/// Key frames of some cameras come each ten seconds; their verdicts do too.
+const VERDICT_AGE_MAX: Duration = Duration::from_secs(20);
+
 /// The root of one device's tree, on an arbiter of its own.
 pub struct DeviceActor {
     device: Arc<Device>,
@@ -136,13 +139,23 @@ impl DeviceActor {
                 CaptureState::Offline => DeviceState::Offline,
                 CaptureState::Failed => DeviceState::Failed,
             },
-            capture_reason: capture.reason.as_ref().map(ToString::to_string),
+            capture_reason: capture.reason,
+            no_signal: self.shows_no_signal(),
             actors_failed: self.scope.ground().board.has_failed(&tree_name(device)),
             losing: device.hot.status().losing,
             commit_failures: merge.failures,
             commit_error: merge.error.clone(),
             volume_ok: device.volume.is_ok(),
         }
+    }
+}
+
+impl DeviceActor {
+    /// By a verdict that is not old.
+    fn shows_no_signal(&self) -> bool {
+        let now = self.device.clock.mono();
+        let told = self.device.latest.newest().filter(|told| now.since(told.seen) <= VERDICT_AGE_MAX);
+        told.is_some_and(|told| told.observation.no_signal == Some(true))
     }
 }
 

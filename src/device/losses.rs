@@ -11,7 +11,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 const REASONS: usize = LossReason::ALL.len();
 
 /// Remembers what was told. Outlives the actor, so that a restart tells nothing twice.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Losses {
     told: [f64; REASONS],
     at: Option<Mono>,

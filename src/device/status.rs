@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::clock::Utc90k;
+use crate::{capture::Reason, clock::Utc90k};
 
 /// The words of the contract (docs/api.md).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -37,6 +37,8 @@ impl DeviceState {
 pub struct Status {
     pub state: DeviceState,
     pub since: Utc90k,
+    /// A word for programs, as [`Status::reason`] is for people.
+    pub kind: Option<&'static str>,
     pub reason: Option<String>,
 }
 
@@ -46,7 +48,9 @@ pub struct Reading {
     pub enabled: bool,
     /// The recorder's own state and reason.
     pub capture: DeviceState,
-    pub capture_reason: Option<String>,
+    pub capture_reason: Option<Reason>,
+    /// What it shows is the card of a recorder or player without a picture.
+    pub no_signal: bool,
     /// An actor of the device fails again and again.
     pub actors_failed: bool,
     /// Hot sheds uncommitted footage.
@@ -60,33 +64,38 @@ pub struct Reading {
 impl Status {
     /// The status that follows from `reading`; `since` moves only when the state does.
     pub fn next(&self, reading: &Reading, now: Utc90k) -> Self {
-        let (state, reason) = judge(reading);
-        Self { state, reason, since: if state == self.state { self.since } else { now } }
+        let (state, because) = judge(reading);
+        let (kind, reason) = because.unzip();
+        Self { state, kind, reason, since: if state == self.state { self.since } else { now } }
     }
 }
 
 /// The worst thing first.
-fn judge(reading: &Reading) -> (DeviceState, Option<String>) {
-    let because = |state, reason: &str| (state, Some(reason.to_owned()));
+fn judge(reading: &Reading) -> (DeviceState, Option<(&'static str, String)>) {
+    let because = |state, kind, reason: &str| (state, Some((kind, reason.to_owned())));
     if !reading.enabled {
         return (DeviceState::Disabled, None);
     }
     if reading.actors_failed {
-        return because(DeviceState::Failed, "its actors fail again and again");
+        return because(DeviceState::Failed, "actors", "its actors fail again and again");
     }
     match reading.capture {
         DeviceState::Online => {}
-        state => return (state, reading.capture_reason.clone()),
+        state => return (state, reading.capture_reason.map(|reason| (reason.name(), reason.to_string()))),
     }
     if reading.losing {
-        return because(DeviceState::Degraded, "hot is full, oldest footage is being lost");
+        return because(DeviceState::Degraded, "hot_full", "hot is full, oldest footage is being lost");
     }
     if !reading.volume_ok {
-        return because(DeviceState::Degraded, "the archive volume cannot be written; recording in RAM");
+        let told = "the archive volume cannot be written; recording in RAM";
+        return because(DeviceState::Degraded, "volume", told);
     }
     if reading.commit_failures > 0 {
         let error = reading.commit_error.as_deref().unwrap_or("unknown");
-        return (DeviceState::Degraded, Some(format!("commits fail: {error}")));
+        return because(DeviceState::Degraded, "commits", &format!("commits fail: {error}"));
+    }
+    if reading.no_signal {
+        return because(DeviceState::Degraded, "no_signal", "the source shows that it has no signal");
     }
     (DeviceState::Online, None)
 }
@@ -103,21 +112,22 @@ mod tests {
     fn the_worst_trouble_is_told() {
         use DeviceState::*;
         let check = |reading: Reading, state, part: Option<&str>| {
-            let (found, reason) = judge(&reading);
+            let (found, because) = judge(&reading);
             assert_eq!(found, state);
             match part {
-                Some(part) => assert!(reason.unwrap_or_default().contains(part), "{part}"),
-                None => assert_eq!(reason, None),
+                Some(part) => assert!(because.is_some_and(|(_, reason)| reason.contains(part)), "{part}"),
+                None => assert_eq!(because, None),
             }
         };
         check(well(), Online, None);
         check(Reading { enabled: false, actors_failed: true, ..well() }, Disabled, None);
         check(Reading { actors_failed: true, capture: Offline, ..well() }, Failed, Some("actors"));
         check(
-            Reading { capture: Offline, capture_reason: Some("refused".into()), losing: true, ..well() },
+            Reading { capture: Offline, capture_reason: Some(Reason::Refused), losing: true, ..well() },
             Offline,
             Some("refused"),
         );
+        check(Reading { no_signal: true, ..well() }, Degraded, Some("no signal"));
         check(Reading { losing: true, volume_ok: false, ..well() }, Degraded, Some("hot is full"));
         check(Reading { volume_ok: false, ..well() }, Degraded, Some("archive volume"));
         check(Reading { commit_failures: 1, commit_error: Some("EIO".into()), ..well() }, Degraded, Some("EIO"));

@@ -142,6 +142,15 @@ impl Tracker {
         self.save_open(&mut inner, SAVE_EVERY);
     }
 
+    /// The device is off or gone: nobody will see what is open end.
+    pub fn retire(&self) {
+        let mut inner = self.lock();
+        let changes = inner.state.mute(self.parts.clock.wall());
+        self.carry(&mut inner, changes);
+        // What is held for the proof of nothing would stay in hot.
+        inner.leases = Leases::default();
+    }
+
     /// The daemon ends: what is open is written down as it is.
     pub fn finish(&self) {
         self.save_open(&mut self.lock(), Duration::ZERO);

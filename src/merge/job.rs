@@ -164,7 +164,7 @@ impl Batch<'_> {
         // Segments without a single usable sample are done as well.
         newest.inspect(|newest| self.taken.committed(*newest));
         let over = self.core.timeline.chunk_until().is_some_and(|until| self.parts.clock.wall() >= until);
-        if due == Due::Idle && newest.is_none() && over {
+        if due == Due::Last || (due == Due::Idle && newest.is_none() && over) {
             self.core.timeline.close();
             self.finish()?;
         }

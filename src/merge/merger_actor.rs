@@ -166,9 +166,18 @@ impl Handler<Finish> for MergerActor {
     }
 }
 
+/// For a device whose actors have ended: commits what waits and seals the open chunk. An error leaves the segments in hot.
+pub async fn conclude(parts: &Arc<MergerParts>) -> Result<()> {
+    commit(parts.clone(), parts.cell.adopt(), Due::Last).await
+}
+
 async fn final_commit(parts: Arc<MergerParts>, token: Token) -> Result<()> {
+    commit(parts, token, Due::Final).await
+}
+
+async fn commit(parts: Arc<MergerParts>, token: Token, due: Due) -> Result<()> {
     parts.cell.idle().await;
     let (reply, answer) = oneshot::channel();
-    start(&parts, token, Due::Final, Some(reply))?;
+    start(&parts, token, due, Some(reply))?;
     answer.await.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "the commit job panicked")))
 }

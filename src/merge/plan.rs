@@ -34,6 +34,8 @@ pub enum Due {
     Idle,
     /// Asked for: the daemon stops, or somebody wants to see the newest seconds.
     Final,
+    /// The device is off or gone: commit what waits, and leave nothing open.
+    Last,
 }
 
 /// What the decision looks at.

@@ -27,6 +27,8 @@ const KEPT_MAX: i64 = 100_000;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     pub device: Option<DeviceId>,
+    /// Of these devices alone: those that whoever asks may see.
+    pub only: Option<Vec<DeviceId>>,
     pub kind: Option<IncidentKind>,
     pub open: Option<bool>,
     /// Some part of it at or after this.
@@ -98,6 +100,7 @@ impl Filter {
         }
         let reaches = |from| incident.start >= from || incident.end.is_none_or(|end| end > from);
         is(self.device.as_ref(), &incident.device)
+            && self.only.as_ref().is_none_or(|only| only.contains(&incident.device))
             && is(self.kind.as_ref(), &incident.kind)
             && is(self.open.as_ref(), &incident.is_open())
             && is(self.acknowledged.as_ref(), &incident.acknowledged)
@@ -147,6 +150,10 @@ fn select(connection: &Connection, filter: &Filter, limit: usize) -> Result<Vec<
     };
     equals("device", filter.device.as_ref().map(|device| device.to_string().into()));
     equals("kind", filter.kind.map(|kind| kind.name().to_owned().into()));
+    if let Some(only) = &filter.only {
+        rules.push(format!("device IN ({})", vec!["?"; only.len()].join(", ")));
+        values.extend(only.iter().map(|device| device.to_string().into()));
+    }
     // Said as numbers: only so does SQLite see that the index of those few fits.
     for (column, wanted) in [("acknowledged", filter.acknowledged), ("discarded", filter.discarded)] {
         rules.extend(wanted.map(|wanted| format!("{column} = {}", u8::from(wanted))));

@@ -4,6 +4,8 @@
 //! none; whoever reads or edits waits on threads of this module, for a bounded time.
 
 mod actor;
+pub mod audit;
+pub mod cameras;
 pub mod incidents;
 pub mod maintenance;
 mod pending;
@@ -13,6 +15,7 @@ mod schema;
 mod sqlite;
 mod store;
 pub mod transcode;
+pub mod users;
 mod writer;
 
 #[cfg(test)]
@@ -46,6 +49,7 @@ use crate::{
 };
 
 pub use actor::RegistryActor;
+pub use cameras::{Change, Roster, Stored};
 pub use incidents::{Cursor, Edit, Filter, Page};
 pub use maintenance::{Maintenance, Upkeep};
 use pending::Inbox;
@@ -115,6 +119,7 @@ struct Shared {
     maintenance: ArcSwap<Maintenance>,
     /// None until the database was read.
     pins: ArcSwapOption<Pins>,
+    roster: ArcSwap<Roster>,
     began: Mono,
     /// Counts files that took the place of a damaged one.
     replaced: AtomicU64,
@@ -165,6 +170,7 @@ impl Registry {
             status: ArcSwap::default(),
             maintenance: ArcSwap::default(),
             pins: ArcSwapOption::empty(),
+            roster: ArcSwap::default(),
             replaced: AtomicU64::new(0),
             readers: AtomicUsize::new(0),
             suspect: AtomicBool::new(false),
@@ -213,16 +219,16 @@ impl Registry {
     }
 
     /// [`Kind::Conflict`] when there are too many. It is in force, and published, when this answers.
-    pub async fn pin(&self, wish: pins::Wish, by: &'static str) -> Result<Pin> {
-        let now = self.shared.parts.clock.wall();
-        let pin = self.write(move |connection| pins::add(connection, wish, by, now)).await?;
+    pub async fn pin(&self, wish: pins::Wish, by: &str) -> Result<Pin> {
+        let (now, by) = (self.shared.parts.clock.wall(), by.to_owned());
+        let pin = self.write(move |connection| pins::add(connection, wish, &by, now)).await?;
         info!(self.shared.parts.log, "range pinned"; "pin" => pin.id, "device" => %pin.device, "by" => &pin.by,
             "from" => %pin.start, "to" => %pin.end, "until" => pin.until.map(Utc90k::rfc3339), "why" => &pin.why);
         Ok(pin)
     }
 
     /// False when there is none of that number.
-    pub async fn unpin(&self, id: i64, by: &'static str) -> Result<bool> {
+    pub async fn unpin(&self, id: i64, by: &str) -> Result<bool> {
         let is_gone = self.write(move |connection| pins::remove(connection, id)).await?;
         if is_gone {
             info!(self.shared.parts.log, "range unpinned"; "pin" => id, "by" => by);
@@ -263,9 +269,32 @@ impl Registry {
     }
 
     /// What people said of these. Those that are not there are left out of the answer.
-    pub async fn edit(&self, ids: Vec<String>, edit: Edit, by: &'static str) -> Result<Vec<Incident>> {
-        let at = self.shared.parts.clock.wall();
-        let changed = self.write(move |connection| incidents::edit(connection, &ids, &edit, by, at)).await?;
+    pub async fn edit(&self, ids: Vec<String>, edit: Edit, by: impl Into<String>) -> Result<Vec<Incident>> {
+        self.edit_within(ids, edit, by, None).await
+    }
+
+    /// The same; those of other devices than `only` are left out as if they were not there.
+    pub async fn edit_within(
+        &self,
+        mut ids: Vec<String>,
+        edit: Edit,
+        by: impl Into<String>,
+        only: Option<Vec<DeviceId>>,
+    ) -> Result<Vec<Incident>> {
+        let (at, by) = (self.shared.parts.clock.wall(), by.into());
+        let changed = self
+            .write(move |connection| {
+                if let Some(only) = only {
+                    let mut within = Vec::with_capacity(ids.len());
+                    for id in ids {
+                        let found = incidents::get(connection, &id)?;
+                        within.extend(found.filter(|it| only.contains(&it.device)).map(|_| id));
+                    }
+                    ids = within;
+                }
+                incidents::edit(connection, &ids, &edit, &by, at)
+            })
+            .await?;
         for incident in &changed {
             self.tell("incident_changed", incident);
         }
@@ -273,11 +302,18 @@ impl Registry {
     }
 
     /// From now until then the device's incidents are not told; those that last end now, and whoever watches them tells.
-    pub async fn maintain(&self, device: DeviceId, until: Utc90k, why: String, by: &'static str) -> Result<Upkeep> {
+    pub async fn maintain(
+        &self,
+        device: DeviceId,
+        until: Utc90k,
+        why: String,
+        by: impl Into<String>,
+    ) -> Result<Upkeep> {
+        let by = by.into();
         let (from, named) = (self.shared.parts.clock.wall(), device.clone());
         let upkeep = Upkeep { device, from, until, why };
         let kept = upkeep.clone();
-        self.write(move |connection| maintenance::begin(connection, &kept, by)).await?;
+        self.write(move |connection| maintenance::begin(connection, &kept, &by)).await?;
         let now = self.shared.maintenance.load();
         // A second beginning keeps the first one's start.
         Ok(now.of(&named, from).cloned().unwrap_or(upkeep))
@@ -350,6 +386,11 @@ impl Registry {
         let (sender, answer) = mpsc::sync_channel(1);
         self.readers.ask(transcode::load, move |found| drop(sender.try_send(found)))?;
         answer.recv_timeout(ANSWER_LIMIT).map_err(|_| late())?
+    }
+
+    /// Like [`Self::write`] for what nobody waits for: refused, it is not done.
+    pub fn post(&self, work: impl FnOnce(&Connection) -> Result<()> + Send + 'static) -> Result<()> {
+        self.shared.inbox.ask(work, drop)
     }
 
     fn tell(&self, kind: &'static str, incident: &Incident) {

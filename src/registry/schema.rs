@@ -5,10 +5,10 @@ use rusqlite_migration::{M, Migrations};
 
 use crate::error::{Error, Kind, Result};
 
-/// Times are 90 kHz ticks since 1970, as everywhere.
-const STEPS: [&str; 3] = [INCIDENTS, super::pins::TABLE, super::transcode::TABLES];
+/// Times are 90 kHz ticks since 1970, as everywhere. Each index holds what filters ask for, so that a filter that finds
+/// little reads narrow entries and not the rows.
+const STEPS: [&str; 5] = [INCIDENTS, super::pins::TABLE, super::transcode::TABLES, CAMERAS, ACCESS];
 
-/// Each index holds what filters ask for, so that a filter that finds little reads narrow entries and not the rows.
 const INCIDENTS: &str = "CREATE TABLE incident (
          id TEXT NOT NULL PRIMARY KEY,
          host TEXT NOT NULL,
@@ -40,6 +40,68 @@ const INCIDENTS: &str = "CREATE TABLE incident (
          until_90k INTEGER NOT NULL,
          why TEXT NOT NULL,
          set_by TEXT NOT NULL
+     ) STRICT;";
+
+/// What people enter. The number of an entry of `audit` is the revision of what it changed, and is never given again.
+const CAMERAS: &str = "CREATE TABLE camera (
+         id TEXT NOT NULL PRIMARY KEY,
+         json TEXT NOT NULL,
+         revision INTEGER NOT NULL,
+         created_90k INTEGER NOT NULL,
+         changed_90k INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE area (
+         name TEXT NOT NULL PRIMARY KEY,
+         created_90k INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE setting (
+         name TEXT NOT NULL PRIMARY KEY,
+         json TEXT NOT NULL,
+         revision INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE audit (
+         id INTEGER PRIMARY KEY AUTOINCREMENT,
+         at_90k INTEGER NOT NULL,
+         who TEXT NOT NULL,
+         action TEXT NOT NULL,
+         subject TEXT NOT NULL,
+         before TEXT,
+         after TEXT
+     ) STRICT;
+     CREATE INDEX audit_by_subject ON audit (subject, id);";
+
+/// Who may do what. Of passwords, sessions and tokens only what they hash to: whoever reads a copy of the file cannot
+/// sign in with it.
+const ACCESS: &str = "CREATE TABLE user (
+         name TEXT NOT NULL PRIMARY KEY,
+         role TEXT NOT NULL,
+         -- Lists as JSON; both empty: everything.
+         areas TEXT NOT NULL,
+         cameras TEXT NOT NULL,
+         password TEXT NOT NULL,
+         created_90k INTEGER NOT NULL,
+         changed_90k INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE session (
+         hash BLOB NOT NULL PRIMARY KEY,
+         user TEXT NOT NULL REFERENCES user (name) ON DELETE CASCADE,
+         created_90k INTEGER NOT NULL,
+         expires_90k INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX session_by_user ON session (user);
+     CREATE TABLE token (
+         id TEXT NOT NULL PRIMARY KEY,
+         hash BLOB NOT NULL UNIQUE,
+         user TEXT NOT NULL REFERENCES user (name) ON DELETE CASCADE,
+         name TEXT NOT NULL,
+         scope TEXT NOT NULL,
+         created_90k INTEGER NOT NULL,
+         expires_90k INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX token_by_user ON token (user);
+     CREATE TABLE secret (
+         name TEXT NOT NULL PRIMARY KEY,
+         value BLOB NOT NULL
      ) STRICT;";
 
 /// What a database of this version says of itself.

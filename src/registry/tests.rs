@@ -12,6 +12,7 @@ use crate::{
     incident::{IncidentKind, Severity},
 };
 
+mod cameras;
 mod damage;
 mod filters;
 mod pins;

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use slog::{info, warn};
 
 use super::{
-    RegistryStatus, Shared, State, incidents, maintenance,
+    RegistryStatus, Shared, State, audit, cameras, incidents, maintenance,
     pending::{Waiting, Work},
     pins,
     sqlite::{self, failed},
@@ -118,6 +118,9 @@ impl Writer {
         let parts = &self.shared.parts;
         if self.connection.is_none() {
             self.mounts = parts.volume.mounts();
+            let gone = parts.volume.metadata(&parts.volume.layout().database());
+            // Somebody deleted it: it is made anew, of its copy and of what is known.
+            self.checked &= gone.err().is_none_or(|error| error.kind != Kind::NotFound);
             let opened = if self.checked {
                 sqlite::open(&parts.volume.root().join(parts.volume.layout().database()))
                     .map_err(failed("opening the database"))?
@@ -132,6 +135,7 @@ impl Writer {
                 }
                 self.shared.publish(pins::load(&opened)?);
                 self.shared.maintenance.store(Arc::new(maintenance::load(&opened)?));
+                self.shared.roster.store(Arc::new(self.reinstated(&opened)?));
                 self.open = incidents::open_by_kind(&opened)?;
                 self.checked = true;
                 opened
@@ -139,6 +143,17 @@ impl Writer {
             self.connection = Some(opened);
         }
         self.connection.as_ref().ok_or_else(|| Error::new(Kind::Internal, "the database is not open"))
+    }
+
+    /// What people entered. What was known of it before holds: a file in the place of another knows less.
+    fn reinstated(&self, opened: &Connection) -> Result<cameras::Roster> {
+        let (found, known) = (cameras::load(opened)?, self.shared.roster.load());
+        if !cameras::differs(&found, &known) {
+            return Ok(found);
+        }
+        warn!(self.shared.parts.log, "cameras are written down again"; "count" => known.cameras.len());
+        sqlite::savepoint(opened, |connection| cameras::reinstate(connection, &known))?;
+        cameras::load(opened)
     }
 
     /// All of it, or nothing.
@@ -179,6 +194,9 @@ impl Writer {
         if !edits.is_empty() {
             shared.maintenance.store(Arc::new(maintenance::load(connection)?));
             shared.publish(pins::load(connection)?);
+            if audit::newest(connection)? != shared.roster.load().newest {
+                shared.roster.store(Arc::new(cameras::load(connection)?));
+            }
         }
         self.open = open;
         self.transactions += 1;

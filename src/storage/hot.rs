@@ -337,6 +337,23 @@ impl HotDevice {
         self.state().limits = limits;
     }
 
+    /// The device is off or gone: deletes all but what still waits for its commit and what somebody still needs. True when
+    /// that was everything; then the folder goes too, unless `keep_folder`.
+    pub fn clear(&self, keep_folder: bool) -> bool {
+        let before = self.state().limits;
+        self.set_limits(HotLimits { segments: 0, captures: 0, thumbnails: 0, ..before });
+        self.evict();
+        self.set_limits(before);
+        let left = self.status();
+        let is_empty = left.segments + left.captures + left.thumbnails == 0;
+        if is_empty && !keep_folder {
+            let _files = self.files();
+            // What is left behind there is in nobody's way.
+            let _ = std::fs::remove_dir_all(self.layout.device(&self.id));
+        }
+        is_empty
+    }
+
     /// Deletes half-written files that killed runs left behind: temporary names of any run but the newest.
     pub fn sweep_leftovers(&self) -> usize {
         let _files = self.files();

@@ -3,7 +3,8 @@
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 use super::{
-    DeviceLabel, FloatGauge, HotFilesLabel, LossLabel, LossReason, Metrics, SecondsCounter, Totals, WriteLabel,
+    ActorLabel, DeviceLabel, FloatGauge, HotFilesLabel, LossLabel, LossReason, Metrics, SecondsCounter, Totals,
+    WriteLabel,
 };
 use crate::ids::DeviceId;
 
@@ -159,5 +160,66 @@ impl Metrics {
             oldest_chunk_age_seconds: self.oldest_chunk_age_seconds.get_or_create_owned(&label),
             totals: self.totals.clone(),
         }
+    }
+}
+
+impl Metrics {
+    /// The device is gone: its series go. Who still counts, counts for nobody.
+    pub fn forget_device(&self, id: &DeviceId) {
+        let device = id.to_string();
+        let label = DeviceLabel { device: device.clone() };
+        self.device_up.remove(&label);
+        for stage in ["", "/ffmpeg", "/frames", "/merger", "/archiver"] {
+            self.actor_restarts.remove(&ActorLabel { actor: format!("device/{device}{stage}") });
+        }
+        for counters in [
+            &self.segments,
+            &self.segment_faults,
+            &self.media_bytes,
+            &self.commit_failures,
+            &self.chunks_sealed,
+            &self.sibling_failures,
+            &self.sibling_drops,
+            &self.frames,
+            &self.frames_dropped,
+            &self.frames_failed,
+            &self.frames_skipped,
+            &self.evidence_dropped,
+            &self.ffmpeg_restarts,
+            &self.chunks_expired,
+            &self.chunks_evicted,
+        ] {
+            counters.remove(&label);
+        }
+        self.committed_seconds.remove(&label);
+        self.commit_seconds.remove(&label);
+        self.hot_bytes.remove(&label);
+        self.frame_queue_depth.remove(&label);
+        self.oldest_chunk_age_seconds.remove(&label);
+        for reason in LossReason::ALL {
+            self.lost_seconds.remove(&LossLabel { device: device.clone(), reason });
+        }
+        for kind in ["media", "index", "state", "evidence", "captures", "preview", "metadata"] {
+            self.disk_written_bytes.remove(&WriteLabel { device: device.clone(), kind });
+        }
+        for kind in ["segments", "captures", "thumbnails"] {
+            self.hot_files.remove(&HotFilesLabel { device: device.clone(), kind });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_gone_leaves_no_series() {
+        let metrics = Metrics::new();
+        let (gone, stays): (DeviceId, DeviceId) = ("gone".parse().unwrap(), "stays".parse().unwrap());
+        let _held = (metrics.device(&gone), metrics.device(&stays));
+        assert!(metrics.render().contains("\"gone\""));
+        metrics.forget_device(&gone);
+        let text = metrics.render();
+        assert!(!text.contains("\"gone\"") && text.contains("\"stays\""), "{text}");
     }
 }

@@ -75,6 +75,34 @@ pub struct ActorLabel {
     pub actor: String,
 }
 
+/// How an attempt to sign in ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginOutcome {
+    Ok,
+    /// A wrong name or password.
+    Refused,
+    /// Too many before it.
+    Throttled,
+    /// Too many at the same time, or the users are not known.
+    Busy,
+}
+
+impl LoginOutcome {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Throttled => "throttled",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LoginLabel {
+    pub outcome: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct TopicLabel {
     pub topic: &'static str,

@@ -6,10 +6,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
 use super::{
-    State, WebDevice, WebState,
+    State, WebDevice, WebState, share,
     slices::{Content, Slice, respond},
 };
 use crate::{
+    access::Caller,
     error::{Error, Kind, Result},
     ids::DeviceId,
     storage::layout::{ChunkKey, LibraryHour, RingSlot, parse_day, parse_hour},
@@ -21,11 +22,20 @@ pub fn address(device: &DeviceId, key: ChunkKey) -> String {
 }
 
 /// `GET /host/stream/{device}/chunks/{start_ms}-{generation}.mp4`
-pub async fn stable(request: HttpRequest, state: State, path: web::Path<(String, String)>) -> Result<HttpResponse> {
+pub async fn stable(
+    request: HttpRequest,
+    state: State,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse> {
     let (device, name) = path.into_inner();
     let device = state.device(&device)?;
     let key = ChunkKey::parse(&format!("{name}.mp4"))
         .ok_or_else(|| Error::new(Kind::NotFound, "a chunk's name is {start_ms}-{generation}.mp4"))?;
+    if let Some(shared) = caller.share() {
+        let chunk = device.index.get(&key).ok_or_else(|| absent(&device, key))?;
+        share::opens(&state, &device, &chunk, shared, request.headers()).await?;
+    }
     serve(&request, &state, &device, key, None).await
 }
 

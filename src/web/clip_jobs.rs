@@ -14,17 +14,20 @@ use super::{
     encodes::{Origin, Stage},
     slices::{Content, Slice, respond},
 };
-use crate::error::{Error, Kind, Result};
+use crate::{
+    access::Caller,
+    error::{Error, Kind, Result},
+};
 
 /// `GET /api/host/clip-jobs/{id}`
-pub async fn job(state: State, id: web::Path<String>) -> Result<HttpResponse> {
-    let known = state.encodes.known(&id)?;
+pub async fn job(state: State, caller: Caller, id: web::Path<String>) -> Result<HttpResponse> {
+    let known = known(&state, &caller, &id)?;
     reply(&id, known)
 }
 
 /// `GET /api/host/clip-jobs/{id}.mp4`: the result.
-pub async fn result(request: HttpRequest, state: State, id: web::Path<String>) -> Result<HttpResponse> {
-    let (source, stage) = state.encodes.known(&id)?;
+pub async fn result(request: HttpRequest, state: State, caller: Caller, id: web::Path<String>) -> Result<HttpResponse> {
+    let (source, stage) = known(&state, &caller, &id)?;
     let Stage::Done { bytes } = stage else { return Err(Error::new(Kind::Unavailable, "it is not finished")) };
     // In RAM: opening does not wait. Evicted meanwhile is gone.
     let file = File::open(state.encodes.file(&id)).map_err(|error| match error.kind() {
@@ -44,9 +47,19 @@ pub async fn result(request: HttpRequest, state: State, id: web::Path<String>) -
 }
 
 /// `DELETE /api/host/clip-jobs/{id}`: its FFmpeg ends, or the result goes.
-pub async fn cancel(state: State, id: web::Path<String>) -> Result<HttpResponse> {
+pub async fn cancel(state: State, caller: Caller, id: web::Path<String>) -> Result<HttpResponse> {
+    known(&state, &caller, &id)?;
     if state.encodes.remove(&id) {
         return Ok(HttpResponse::NoContent().finish());
+    }
+    Err(Error::new(Kind::NotFound, "there is no such job, or no more"))
+}
+
+/// One of a device that the caller may not see is as if it were not there: its name tells nothing of a device.
+fn known(state: &State, caller: &Caller, id: &str) -> Result<(Origin, Stage)> {
+    let known = state.encodes.known(id)?;
+    if state.sees(caller, &known.0.device) {
+        return Ok(known);
     }
     Err(Error::new(Kind::NotFound, "there is no such job, or no more"))
 }

@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 
 use super::archive::Work;
 use crate::{
+    access::Command,
     error::{Error, Kind, Result},
     ids::DeviceId,
     supervisor::Poison,
@@ -78,6 +79,27 @@ pub enum Request {
     TranscodeRollback {
         file: PathBuf,
     },
+    /// `[camera]` as `/api/cameras` tells it.
+    CameraList,
+    /// The camera, in the shape of `[[camera]]`.
+    CameraAdd {
+        camera: Value,
+    },
+    CameraRemove {
+        id: DeviceId,
+    },
+    CameraEnable {
+        id: DeviceId,
+        enabled: bool,
+    },
+    /// What came of reading the settings file again.
+    Reload,
+    /// Users and their tokens.
+    User {
+        command: Command,
+    },
+    /// A token of this run for the command line, which then asks over HTTP.
+    Pass,
     /// Breaks an actor on purpose, by its full name; refused unless started with `CAPSTAN_FAULTS=1`.
     Inject {
         actor: String,
@@ -196,7 +218,7 @@ fn trusted(stream: &UnixStream) -> Result<()> {
     if caller.uid == us || caller.uid.is_root() {
         return Ok(());
     }
-    Err(Error::new(Kind::Invalid, format!("uid {} may not give commands", caller.uid.as_raw())))
+    Err(Error::new(Kind::Forbidden, format!("uid {} may not give commands", caller.uid.as_raw())))
 }
 
 fn read_request(stream: &UnixStream) -> Result<Request> {

@@ -23,7 +23,6 @@ use tokio::{
 
 use super::{
     clip_jobs::{job_url, reply},
-    facts,
     reader::Readers,
     recode::{Scratch, Tools, encode},
 };
@@ -58,6 +57,8 @@ struct Inner {
     clock: Clock,
     events: Events,
     folder: PathBuf,
+    /// Bytes of hot that belong to recording.
+    quotas_bytes: Arc<AtomicU64>,
     /// One permit, first come, first served.
     turn: Semaphore,
     /// Oldest first.
@@ -107,12 +108,30 @@ pub(super) enum Stage {
 
 impl Encodes {
     /// Removes what an earlier run left in hot.
-    pub fn new(spawner: Spawner, readers: Readers, settings: Arc<Settings>, clock: Clock, events: Events) -> Self {
+    pub fn new(
+        spawner: Spawner,
+        readers: Readers,
+        settings: Arc<Settings>,
+        clock: Clock,
+        events: Events,
+        quotas_bytes: Arc<AtomicU64>,
+    ) -> Self {
         let folder = HotLayout::new(&settings.storage.hot).encoded();
         // Not there is the usual case; what cannot be removed is overwritten or told when it is in the way.
         let _ = fs::remove_dir_all(&folder);
         let (turn, jobs, next_number) = (Semaphore::new(1), Mutex::default(), AtomicU64::new(0));
-        Self(Arc::new(Inner { spawner, readers, settings, clock, events, folder, turn, jobs, next_number }))
+        Self(Arc::new(Inner {
+            spawner,
+            readers,
+            settings,
+            clock,
+            events,
+            folder,
+            quotas_bytes,
+            turn,
+            jobs,
+            next_number,
+        }))
     }
 
     /// Starts the job, or looks at it when it is known; the same clip and preset are the same job. `Unavailable` when
@@ -354,7 +373,7 @@ impl Inner {
     /// Bytes that results may take altogether: recording comes first, so only what the quotas leave.
     fn room(&self) -> Result<u64> {
         let facts = hot_facts(&self.folder)?;
-        let quotas = facts::quota_bytes(&self.settings);
+        let quotas = self.quotas_bytes.load(Ordering::Relaxed);
         let wanted = self.settings.limits.encode_bytes.0;
         // A tmpfs without a limit.
         if facts.size_bytes == 0 {

@@ -9,14 +9,21 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Kind};
 
+/// One more attempt to sign in is let through in so long.
+const RETRY_LOGIN_SECONDS: &str = "6";
+
 /// The one mapping from kinds to statuses.
 pub fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::Invalid => StatusCode::BAD_REQUEST,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Gone => StatusCode::GONE,
+        Kind::Unauthorized => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Changed => StatusCode::PRECONDITION_FAILED,
+        Kind::Unconditional => StatusCode::PRECONDITION_REQUIRED,
         Kind::Stale | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Full => StatusCode::INSUFFICIENT_STORAGE,
         Kind::Io | Kind::Corrupt | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -44,6 +51,13 @@ impl ResponseError for Error {
         reply.insert_header((header::CACHE_CONTROL, "no-store"));
         if matches!(self.kind, Kind::Stale | Kind::Unavailable) {
             reply.insert_header((header::RETRY_AFTER, "1"));
+        }
+        if self.kind == Kind::TooMany {
+            reply.insert_header((header::RETRY_AFTER, RETRY_LOGIN_SECONDS));
+        }
+        if self.kind == Kind::Unauthorized {
+            // No `Basic`, for which a browser would ask with a window of its own.
+            reply.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         reply.json(body(self))
     }
@@ -91,8 +105,12 @@ mod tests {
         check(Kind::Invalid, 400);
         check(Kind::NotFound, 404);
         check(Kind::Gone, 410);
+        check(Kind::Unauthorized, 401);
         check(Kind::Forbidden, 403);
+        check(Kind::TooMany, 429);
         check(Kind::Conflict, 409);
+        check(Kind::Changed, 412);
+        check(Kind::Unconditional, 428);
         check(Kind::Stale, 503);
         check(Kind::Unavailable, 503);
         check(Kind::Full, 507);

@@ -19,6 +19,7 @@ use tokio::{
 
 use super::State;
 use crate::{
+    access::Caller,
     error::{Error, Kind, Result},
     events::{Event, Events, Heard, Listener, Topic},
     ids::DeviceId,
@@ -83,11 +84,20 @@ struct Stream {
     listener: Listener,
     filter: Filter,
     ended: watch::Receiver<bool>,
+    state: State,
+    caller: Caller,
+    /// Of users, their rights and sessions.
+    changes: watch::Receiver<u64>,
     _place: Place,
 }
 
 /// `GET /api/events?topics=device,job&device=ID&after=N`; `Last-Event-ID` is what a browser says instead of `after`.
-pub async fn listen(request: HttpRequest, state: State, query: web::Query<Query>) -> Result<HttpResponse> {
+pub async fn listen(
+    request: HttpRequest,
+    state: State,
+    caller: Caller,
+    query: web::Query<Query>,
+) -> Result<HttpResponse> {
     let filter = Filter {
         topics: query.topics.as_deref().map_or_else(|| Ok(Topic::ALL.to_vec()), topics)?,
         device: query.device.as_deref().map(|id| known(&state, id)).transpose()?,
@@ -109,7 +119,8 @@ pub async fn listen(request: HttpRequest, state: State, query: web::Query<Query>
     feed.listeners.inc();
     let place = Place { _permit: permit, listeners: feed.listeners.clone() };
     let listener = feed.events.listen(told.or(after));
-    let first = Stream { listener, filter, ended: feed.ended.subscribe(), _place: place };
+    let (ended, changes) = (feed.ended.subscribe(), state.access.changes());
+    let first = Stream { listener, filter, ended, state: state.clone(), caller, changes, _place: place };
     let opening = stream::iter([Ok::<_, Error>(Bytes::from_static(RETRY.as_bytes()))]);
     let rest = stream::unfold(first, |mut stream| async move {
         let text = stream.next().await?;
@@ -126,15 +137,30 @@ impl Stream {
         loop {
             let heard = tokio::select! {
                 _ = self.ended.wait_for(|ended| *ended) => return None,
-                () = &mut silence => return Some(":\n\n".to_owned()),
+                // Whoever signed out, or may see less now. That a session ran out is seen within the silence.
+                _ = self.changes.changed() => {
+                    self.caller = self.state.access.again(&self.caller)?;
+                    continue;
+                }
+                () = &mut silence => {
+                    self.caller = self.state.access.again(&self.caller)?;
+                    return Some(":\n\n".to_owned());
+                }
                 heard = self.listener.next() => heard?,
             };
             match heard {
                 Heard::Missed(count) => return Some(missed(count)),
-                Heard::Event(event) if self.filter.wants(&event) => return Some(text(&event)),
+                Heard::Event(event) if self.filter.wants(&event) && self.may_hear(&event) => return Some(text(&event)),
                 Heard::Event(_) => {}
             }
         }
+    }
+}
+
+impl Stream {
+    /// What is about no device is about the host.
+    fn may_hear(&self, event: &Event) -> bool {
+        event.device.as_ref().is_none_or(|device| self.state.sees(&self.caller, device))
     }
 }
 

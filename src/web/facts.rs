@@ -4,7 +4,7 @@ use std::{
     io::Read,
     path::Path,
     process::{Command, Stdio},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::{TICKS_PER_SECOND, Utc90k},
-    config::Settings,
+    config::{Camera, Settings},
     keep::{Gate, KeepLimits},
     storage::{HotLimits, HotStatus, tmpfs::hot_facts},
     supervisor::NodeState,
@@ -30,7 +30,7 @@ use crate::{
 pub fn gather(state: &WebState) -> HostFacts {
     let nodes = state.board.snapshot();
     HostFacts {
-        hot: hot(&state.settings),
+        hot: HotSide { quota_bytes: quotas_of(&state.devices.load(), &state.settings), ..hot(&state.settings) },
         archive: ArchiveFacts {
             root: state.volume.root().to_owned(),
             volume: if state.volume.is_ok() {
@@ -79,9 +79,18 @@ pub fn hot(settings: &Settings) -> HotSide {
     }
 }
 
-/// Sum of the byte quotas of the enabled devices.
+/// Sum of the byte quotas of the enabled devices of the settings file.
 pub fn quota_bytes(settings: &Settings) -> u64 {
-    let enabled = settings.camera.iter().filter(|camera| camera.enabled);
+    quota_bytes_of(settings.camera.iter(), settings)
+}
+
+fn quotas_of(devices: &[Arc<WebDevice>], settings: &Settings) -> u64 {
+    quota_bytes_of(devices.iter().map(|device| &*device.camera), settings)
+}
+
+/// The same of any cameras.
+pub fn quota_bytes_of<'a>(cameras: impl Iterator<Item = &'a Camera>, settings: &Settings) -> u64 {
+    let enabled = cameras.filter(|camera| camera.enabled);
     enabled.map(|camera| HotLimits::of(settings, camera).device_bytes).fold(0, u64::saturating_add)
 }
 
@@ -90,7 +99,7 @@ pub fn status(state: &WebState, device: &WebDevice) -> DeviceStatus {
     let told = (device.status)();
     if told.status != "disabled" && state.board.has_failed(&format!("device/{}", device.id)) {
         let reason = told.reason.clone().or_else(|| Some("its actors fail again and again".into()));
-        return DeviceStatus { status: "failed", reason, ..told };
+        return DeviceStatus { status: "failed", kind: told.kind.or(Some("actors")), reason, ..told };
     }
     told
 }

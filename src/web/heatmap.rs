@@ -16,6 +16,7 @@ use super::{
     time::Span,
 };
 use crate::{
+    access::Caller,
     clock::{TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
     ids::DeviceId,
@@ -50,9 +51,14 @@ impl Default for Heatmap {
 }
 
 /// `GET /api/host/heatmap/{HHMM}.json?date=YYYY-MM-DD`
-pub async fn minute(state: State, name: web::Path<String>, day: web::Query<OfDay>) -> Result<HttpResponse> {
+pub async fn minute(
+    state: State,
+    caller: Caller,
+    name: web::Path<String>,
+    day: web::Query<OfDay>,
+) -> Result<HttpResponse> {
     let minute = Minute::parse(&name, &day, state.clock.wall())?;
-    let all = glance(&state, minute).await?;
+    let all = glance(&state, &caller, minute).await?;
     let host = state.settings.server.host_name();
     let body = json!({
         "time_key": name.into_inner(),
@@ -126,7 +132,7 @@ impl OneDevice {
 }
 
 /// What is known of that minute, device by device in the order of the configuration.
-pub(super) async fn glance(state: &WebState, minute: Minute) -> Result<Glance> {
+pub(super) async fn glance(state: &WebState, caller: &Caller, minute: Minute) -> Result<Glance> {
     let mut incidents: Vec<Incident> = Vec::new();
     let span = Span { from: minute.from, to: minute.to };
     let now = state.clock.wall();
@@ -137,7 +143,7 @@ pub(super) async fn glance(state: &WebState, minute: Minute) -> Result<Glance> {
         }
     })
     .await;
-    let devices = state.devices.load_full();
+    let devices = state.seen(caller);
     // One that fails hides no other: it is unknown.
     let looks = stream::iter(devices.iter().cloned()).map(|device| async {
         let found = look(state, &device, minute).await;

@@ -9,10 +9,13 @@ use super::{
     State, WebDevice, WebState,
     checks::{Check, healthy, judge},
     chunks::address,
-    facts, fresh, latest,
+    facts, fresh, latest, transcode,
 };
 use crate::{
+    access::Caller,
     error::{Error, Kind, Result},
+    ids::DeviceId,
+    registry::users::Role,
     telemetry::LossReason,
 };
 
@@ -41,8 +44,9 @@ pub async fn metrics(state: State) -> HttpResponse {
 }
 
 /// `GET /api/host/health`: 503 when any check fails.
-pub async fn health(state: State) -> HttpResponse {
-    let checks = checks(&state).await;
+pub async fn health(state: State, caller: Caller) -> HttpResponse {
+    let mut checks = checks(&state).await;
+    checks.retain(|check| check.device.as_ref().is_none_or(|id| id.parse().is_ok_and(|id| state.sees(&caller, &id))));
     let ok = healthy(&checks);
     let reply = if ok { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     fresh(reply, json!({"ok": ok, "checks": checks}))
@@ -63,12 +67,12 @@ async fn checks(state: &State) -> Vec<Check> {
 }
 
 /// `GET /api/host/state`
-pub async fn state(state: State) -> HttpResponse {
-    fresh(HttpResponse::Ok(), state_body(&state))
+pub async fn state(state: State, caller: Caller) -> HttpResponse {
+    fresh(HttpResponse::Ok(), state_body(&state, &caller))
 }
 
 /// The same for the control socket.
-pub fn state_body(state: &WebState) -> Value {
+pub fn state_body(state: &WebState, caller: &Caller) -> Value {
     let cleaner = (state.cleaner)();
     let mut body = Map::new();
     body.insert(
@@ -93,13 +97,21 @@ pub fn state_body(state: &WebState) -> Value {
     );
     body.insert("load".into(), json!(**state.load.load()));
     body.insert("cleaner".into(), json!(*cleaner));
-    body.insert("transcoder".into(), json!(state.transcoder.status()));
+    body.insert("transcoder".into(), transcode::shown(state, caller, json!(state.transcoder.status())));
     body.insert("registry".into(), json!(state.registry.status()));
-    body.insert("webhooks".into(), (state.webhooks)());
-    body.insert("actors".into(), json!(*state.board.snapshot()));
-    let devices: Vec<Value> = state.devices.load().iter().map(|device| device_body(state, device)).collect();
+    // Where they go is not for viewers.
+    body.insert("webhooks".into(), if caller.may(Role::Operator) { (state.webhooks)() } else { json!([]) });
+    let actors = state.board.snapshot();
+    let is_seen = |name: &str| device_of(name).is_none_or(|id| state.sees(caller, &id));
+    body.insert("actors".into(), actors.iter().filter(|node| is_seen(&node.name)).map(|node| json!(node)).collect());
+    let devices: Vec<Value> = state.seen(caller).iter().map(|device| device_body(state, device)).collect();
     body.insert("devices".into(), devices.into());
     body.into()
+}
+
+/// `device/lobby/merger` is the lobby's.
+fn device_of(actor: &str) -> Option<DeviceId> {
+    actor.strip_prefix("device/")?.split('/').next()?.parse().ok()
 }
 
 fn device_body(state: &WebState, device: &WebDevice) -> Value {

@@ -14,6 +14,7 @@ use super::{
     time::{Span, moment},
 };
 use crate::{
+    access::Caller,
     clock::Utc90k,
     error::{Error, Kind, Result},
     ids::DeviceId,
@@ -27,8 +28,6 @@ const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1000;
 const COMMENT_CHARS_MAX: usize = 2000;
 const IDS_MAX: usize = 500;
-/// Until there are users everybody is this one.
-pub(super) const LOCAL: &str = "local";
 
 #[derive(Debug, Default, Deserialize)]
 pub struct Query {
@@ -51,19 +50,24 @@ struct List {
 }
 
 /// `GET /api/host/incidents`
-pub async fn list(state: State, query: web::Query<Query>) -> Result<HttpResponse> {
+pub async fn list(state: State, caller: Caller, query: web::Query<Query>) -> Result<HttpResponse> {
     let now = state.clock.wall();
-    let filter = query.filter(now)?;
+    let filter = Filter { only: state.only(&caller), ..query.filter(now)? };
     let page = state.registry.incidents(filter).await?;
     let next = page.next.as_ref().map(ToString::to_string);
     Ok(fresh(HttpResponse::Ok(), List { incidents: all_told(&page, now), next }))
 }
 
 /// `GET /api/host/incidents.csv`: read while it is sent, a page at a time.
-pub async fn table(request: HttpRequest, state: State, query: web::Query<Query>) -> Result<HttpResponse> {
+pub async fn table(
+    request: HttpRequest,
+    state: State,
+    caller: Caller,
+    query: web::Query<Query>,
+) -> Result<HttpResponse> {
     let now = state.clock.wall();
     let is_limited = query.limit.is_some();
-    let mut filter = query.filter(now)?;
+    let mut filter = Filter { only: state.only(&caller), ..query.filter(now)? };
     filter.limit = if is_limited { filter.limit } else { PAGE_MAX };
     // The first before the reply begins, so that what is wrong can still be told by its status.
     let first = state.registry.incidents(filter.clone()).await?;
@@ -96,17 +100,18 @@ pub async fn table(request: HttpRequest, state: State, query: web::Query<Query>)
 }
 
 /// `GET /api/host/incidents/{id}`
-pub async fn one(state: State, id: web::Path<String>) -> Result<HttpResponse> {
+pub async fn one(state: State, caller: Caller, id: web::Path<String>) -> Result<HttpResponse> {
     let id = known(id.into_inner())?;
-    let found = state.registry.incident(id).await?.ok_or_else(missing)?;
+    let found = state.registry.incident(id).await?.filter(|it| state.sees(&caller, &it.device)).ok_or_else(missing)?;
     Ok(fresh(HttpResponse::Ok(), told(&found, state.clock.wall())))
 }
 
 /// `PATCH /api/host/incidents/{id}` `{acknowledged?, discarded?, comment?}`
-pub async fn edit(state: State, id: web::Path<String>, body: web::Json<Value>) -> Result<HttpResponse> {
+pub async fn edit(state: State, caller: Caller, id: web::Path<String>, body: web::Json<Value>) -> Result<HttpResponse> {
     let id = known(id.into_inner())?;
     let edit = edit_of(fields(&body)?, &[])?;
-    let changed = state.registry.edit(vec![id], edit, LOCAL).await?.pop().ok_or_else(missing)?;
+    let only = state.only(&caller);
+    let changed = state.registry.edit_within(vec![id], edit, caller.name(), only).await?.pop().ok_or_else(missing)?;
     Ok(fresh(HttpResponse::Ok(), told(&changed, state.clock.wall())))
 }
 
@@ -117,7 +122,7 @@ struct Edited {
 }
 
 /// `PATCH /api/host/incidents` `{ids, acknowledged?, discarded?, comment?}`: all that are there, in one transaction.
-pub async fn edit_many(state: State, body: web::Json<Value>) -> Result<HttpResponse> {
+pub async fn edit_many(state: State, caller: Caller, body: web::Json<Value>) -> Result<HttpResponse> {
     let body = fields(&body)?;
     let edit = edit_of(body, &["ids"])?;
     let refuse = |why: &str| Error::new(Kind::Invalid, why).at("ids");
@@ -130,7 +135,7 @@ pub async fn edit_many(state: State, body: web::Json<Value>) -> Result<HttpRespo
         asked.iter().map(id).collect::<Option<_>>().ok_or_else(|| refuse("must be ids of incidents"))?;
     ids.sort();
     ids.dedup();
-    let incidents = state.registry.edit(ids.clone(), edit, LOCAL).await?;
+    let incidents = state.registry.edit_within(ids.clone(), edit, caller.name(), state.only(&caller)).await?;
     ids.retain(|id| incidents.iter().all(|incident| incident.id != *id));
     let now = state.clock.wall();
     let incidents = incidents.iter().map(|incident| told(incident, now)).collect();
@@ -185,6 +190,7 @@ impl Query {
                 .ok_or_else(|| invalid("kind", "must be blackscreen, freeze, silence or signal_lost"))
         };
         Ok(Filter {
+            only: None,
             device: parsed("device", &self.device, "must be the id of a camera")?,
             kind: self.kind.as_deref().map(kind).transpose()?,
             open: flag("open", &self.open)?,

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::{
     State, WebState, fresh,
-    incidents::{LOCAL, fields, invalid, text, unknown},
+    incidents::{fields, invalid, text, unknown},
     time::any_moment,
 };
 use crate::{
+    access::Caller,
     clock::{TICKS_PER_SECOND, Utc90k},
     error::Result,
     ids::DeviceId,
@@ -35,10 +36,15 @@ pub async fn show(state: State, device: web::Path<String>) -> Result<HttpRespons
 }
 
 /// `PUT` `{until, why?}`: from now on, or on with another end.
-pub async fn begin(state: State, device: web::Path<String>, body: web::Json<Value>) -> Result<HttpResponse> {
+pub async fn begin(
+    state: State,
+    caller: Caller,
+    device: web::Path<String>,
+    body: web::Json<Value>,
+) -> Result<HttpResponse> {
     let device = state.device(&device)?;
     let (until, why) = asked(&body, state.clock.wall())?;
-    state.registry.maintain(device.id.clone(), until, why, LOCAL).await?;
+    state.registry.maintain(device.id.clone(), until, why, caller.name()).await?;
     told(&state, &device.id)
 }
 

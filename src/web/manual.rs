@@ -42,7 +42,8 @@ fn render(document: &Value, [style, icon]: &[Option<String>; 2]) -> String {
             for (method, operation) in of_item.filter(|(_, operation)| operation["tags"][0] == tag["name"]) {
                 let method = method.to_uppercase();
                 put(&mut out, format_args!("<details><summary><code>{method} {}</code>", escape(path)));
-                put(&mut out, format_args!(" {}</summary>", text(&operation["summary"])));
+                let role = operation["x-role"].as_str().map(|role| format!(" · {role}")).unwrap_or_default();
+                put(&mut out, format_args!(" {}{role}</summary>", text(&operation["summary"])));
                 route(&mut out, item, operation);
                 out += "</details>";
             }
@@ -147,7 +148,7 @@ mod tests {
     fn the_page_names_every_route_and_carries_nothing_inline() {
         let page = render(&DOCUMENT, &["/assets/index.css", "/assets/icon.svg"].map(|it| Some(it.to_owned())));
         for entry in ROUTES {
-            for (verb, _) in entry.operations() {
+            for (verb, ..) in entry.operations() {
                 assert!(page.contains(&format!("<code>{} {}</code>", verb.name(), entry.path)), "{}", entry.path);
             }
         }

@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
 use crate::{
+    access::Access,
     archive::Siblings,
     clock::{Clock, Utc90k},
     config::{Camera, Settings},
@@ -31,9 +32,16 @@ use crate::{
     transcode::Runner,
 };
 
+mod access_routes;
+mod active;
 pub mod archive;
+mod areas;
+mod audit;
+mod auth;
+pub mod cameras;
 pub mod checks;
 mod chunks;
+mod client;
 mod clip_jobs;
 mod clips;
 mod commands;
@@ -42,7 +50,9 @@ pub mod encodes;
 mod error;
 pub mod events;
 pub mod facts;
+pub mod fleet;
 mod footage;
+mod guard;
 mod heatmap;
 mod host;
 mod hours;
@@ -54,6 +64,7 @@ mod manifest;
 mod manual;
 mod metadata;
 mod mosaics;
+mod need;
 mod openapi;
 pub mod pins;
 mod playlists;
@@ -64,9 +75,14 @@ pub mod recode;
 mod restart;
 mod route;
 mod routes;
+mod routes_of_cameras;
 mod server;
+mod settings;
 mod shape;
 mod shapes;
+mod shapes_of_cameras;
+mod share;
+mod sights;
 mod site;
 mod slices;
 mod stills;
@@ -75,8 +91,10 @@ pub mod tail;
 mod thumbnails;
 mod time;
 mod timeline;
+mod tls;
 mod transcode;
 mod ui;
+mod users;
 
 #[cfg(test)]
 mod tests;
@@ -88,8 +106,10 @@ pub use live::HotCache;
 use route::routes;
 use routes::ROUTES;
 pub use server::{bind, serve};
+pub use sights::Sights;
 pub use stills::Stills;
 pub use time::{any_moment, moment};
+pub use tls::Tls;
 
 /// What handlers read: snapshots and handles, nothing that could make them wait.
 pub struct WebState {
@@ -98,6 +118,8 @@ pub struct WebState {
     pub metrics: Arc<Metrics>,
     /// In the order of the configuration; replaced as a whole when devices come and go.
     pub devices: Arc<ArcSwap<Vec<Arc<WebDevice>>>>,
+    /// What is configured, and who changes it.
+    pub fleet: Arc<dyn fleet::Fleet>,
     pub volume: Arc<Volume>,
     pub board: StateBoard,
     /// Down while starting and stopping.
@@ -109,6 +131,7 @@ pub struct WebState {
     pub cleaner: Arc<dyn Fn() -> Arc<CleanerStatus> + Send + Sync>,
     pub transcoder: Arc<Runner>,
     pub registry: Arc<Registry>,
+    pub access: Arc<Access>,
     /// How each webhook does. Called on an HTTP worker: a snapshot only.
     pub webhooks: Arc<dyn Fn() -> Value + Send + Sync>,
     pub readers: reader::Readers,
@@ -117,6 +140,7 @@ pub struct WebState {
     pub clips: ClipCache,
     pub fronts: Fronts,
     pub stills: Stills,
+    pub sights: Sights,
     pub previews: PreviewCache,
     pub heatmap: Heatmap,
     pub encodes: encodes::Encodes,
@@ -144,7 +168,9 @@ pub struct DeviceStatus {
     /// `starting online degraded offline failed disabled`.
     pub status: &'static str,
     pub since: Option<Utc90k>,
-    /// Why it is not online: `refused`, `unauthorised`, …
+    /// Why it is not online, as a word: `refused`, `unauthorized`, `hot_full`, …
+    pub kind: Option<&'static str>,
+    /// The same for people.
     pub reason: Option<String>,
     /// What the recorder tells about itself: pid, run, restarts, last exit, frames per second.
     pub recorder: Map<String, Value>,
@@ -171,12 +197,17 @@ async fn observe(
     let mut response = next.call(request).await?;
     let pattern = response.request().match_pattern();
     let route = ROUTES.iter().map(|entry| entry.path).find(|path| pattern.as_deref() == Some(path)).unwrap_or("other");
+    let secure = client::Client::of(response.request().head(), &state.settings.server).is_secure;
     let label = RequestLabel { route, status: response.status().as_u16() };
     state.metrics.http_requests.get_or_create_owned(&label).inc();
     state.metrics.http_request_seconds.observe(state.clock.mono().since(started).as_secs_f64());
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    if secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     Ok(response)
 }
 

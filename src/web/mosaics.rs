@@ -16,6 +16,7 @@ use super::{
     slices::{Content, Slice, respond},
 };
 use crate::{
+    access::Caller,
     error::{Error, Kind, Result},
     playback::{
         heatmap::{self, Status},
@@ -46,42 +47,46 @@ impl Default for Mosaics {
 pub async fn all(
     request: HttpRequest,
     state: State,
+    caller: Caller,
     name: web::Path<String>,
     day: web::Query<OfDay>,
 ) -> Result<HttpResponse> {
-    mosaic_of(&request, &state, &name, &day, None).await
+    mosaic_of(&request, &state, &caller, &name, &day, None).await
 }
 
 /// `GET /api/host/heatmap/{HHMM}_ok.jpg`
 pub async fn ok(
     request: HttpRequest,
     state: State,
+    caller: Caller,
     name: web::Path<String>,
     day: web::Query<OfDay>,
 ) -> Result<HttpResponse> {
-    mosaic_of(&request, &state, &name, &day, Some(Status::Ok)).await
+    mosaic_of(&request, &state, &caller, &name, &day, Some(Status::Ok)).await
 }
 
 /// `GET /api/host/heatmap/{HHMM}_ko.jpg`
 pub async fn ko(
     request: HttpRequest,
     state: State,
+    caller: Caller,
     name: web::Path<String>,
     day: web::Query<OfDay>,
 ) -> Result<HttpResponse> {
-    mosaic_of(&request, &state, &name, &day, Some(Status::Ko)).await
+    mosaic_of(&request, &state, &caller, &name, &day, Some(Status::Ko)).await
 }
 
 /// The mosaic of those devices, or of all.
 async fn mosaic_of(
     request: &HttpRequest,
     state: &State,
+    caller: &Caller,
     name: &str,
     day: &OfDay,
     only: Option<Status>,
 ) -> Result<HttpResponse> {
     let minute = Minute::parse(name, day, state.clock.wall())?;
-    let mut devices = glance(state, minute).await?.devices;
+    let mut devices = glance(state, caller, minute).await?.devices;
     devices.retain(|device| only.is_none_or(|status| device.status == status));
     devices.truncate(mosaic::TILES_MAX);
     let etag = etag_of(&devices);

@@ -10,6 +10,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
+    guard::COOKIE,
+    need::{Link, Need},
     route::{Entry, Verb},
     routes::ROUTES,
     shape::Shape,
@@ -36,7 +38,7 @@ pub enum Reply {
     /// 204 in its stead.
     Nothing,
     Json(&'static Shape),
-    /// 201: what was made.
+    /// 201 in its stead: what was made.
     Made(&'static Shape),
     /// Made for each request, or with an ETag of its own.
     Text(&'static str),
@@ -86,8 +88,11 @@ impl Doc {
     }
 
     /// All statuses but 200, in order.
-    fn statuses(&self, path: &str) -> Vec<u16> {
+    fn statuses(&self, path: &str, need: &Need) -> Vec<u16> {
         let mut all = self.others.to_vec();
+        if !need.is_open() {
+            all.extend([401, 403]);
+        }
         if matches!(self.reply, Reply::Bytes(_)) {
             all.extend([206, 304, 412, 416]);
         }
@@ -119,6 +124,10 @@ const PATH_PARTS: &[(&str, Shape, &str)] = &[
     ("assets/{name}", Shape::Text, "as the page names it"),
     ("incidents/{id}", Shape::Text, "as the list names it"),
     ("pins/{id}", Shape::Like(r"^[0-9]+$"), "as the list names it"),
+    ("cameras/{id}", Shape::Text, "as the list names it"),
+    ("areas/{name}", Shape::Text, "as the list names it"),
+    ("users/{user}", Shape::Like(r"^[A-Za-z0-9][A-Za-z0-9._@-]*$"), "the name of a user"),
+    ("tokens/{token}", Shape::Like(r"^[0-9a-f]+$"), "`id` of a token"),
     ("evidence/{date}", Shape::Date, "the UTC day on which the incident began"),
     (
         "/{name}.jpg",
@@ -147,24 +156,29 @@ pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
             "description": "Every address of this daemon; what answers GET answers HEAD. Times in replies are RFC 3339 in UTC. An error's `path` names \
                             the parameter or field at fault. Another method than those listed answers 405, an address \
-                            that is not listed 404, both with the same shape of error.",
+                            that is not listed 404, both with the same shape of error. `x-role` is who may call: \
+                            whoever may not see all cameras is told of theirs alone.",
         },
         "servers": [{"url": "/"}],
         "tags": TAGS.iter().map(|(name, about)| json!({"name": name, "description": about})).collect::<Vec<_>>(),
         "paths": paths,
-        "components": {"schemas": {"Error": shapes::ERROR.schema()}, "parameters": conditions()},
+        "components": {"schemas": {"Error": shapes::ERROR.schema()}, "parameters": conditions(), "securitySchemes": schemes()},
     })
 });
 
-const TAGS: [(&str, &str); 3] = [
+const TAGS: [(&str, &str); 4] = [
+    ("cameras", "What is configured, and changes of it while all else records"),
     ("host", "The host, its devices, and what was recorded in any span of time"),
     ("stream", "Files of a device, live and finished, by names that players use"),
     ("daemon", "The process, its metrics, its page and this description"),
 ];
 
 fn tag(path: &str) -> &'static str {
-    let [(host, _), (stream, _), (daemon, _)] = TAGS;
+    let [(cameras, _), (host, _), (stream, _), (daemon, _)] = TAGS;
     match path {
+        _ if ["/api/cameras", "/api/areas", "/api/settings", "/api/audit"].iter().any(|it| path.starts_with(it)) => {
+            cameras
+        }
         _ if path.starts_with("/api/host/") => host,
         _ if path.starts_with("/host/stream/") => stream,
         _ => daemon,
@@ -178,14 +192,43 @@ fn path_item(entry: &Entry) -> Value {
         json!({"name": name, "in": "path", "required": true, "description": about, "schema": shape.schema()})
     });
     let mut item = json!({"parameters": parts.collect::<Vec<_>>()});
-    for (verb, doc) in entry.operations() {
+    for (verb, need, doc) in entry.operations() {
         let method = verb.name().to_lowercase();
-        item[&method] = operation(&method, path, doc);
+        item[&method] = operation(&method, path, need, doc);
         if verb == Verb::Get {
-            item["head"] = operation("head", path, doc);
+            item["head"] = operation("head", path, need, doc);
         }
     }
     item
+}
+
+/// Any of these; none where the list is empty.
+fn security(method: &str, need: &Need) -> Value {
+    if need.is_open() {
+        return json!([]);
+    }
+    let changes = !matches!(method, "get" | "head");
+    let session = if changes { json!({"session": [], "csrf": []}) } else { json!({"session": []}) };
+    let mut ways = vec![session, json!({"token": []})];
+    if need.link() != Link::Nothing {
+        ways.push(json!({"link": []}));
+    }
+    if need.is_live(|_| false) {
+        // The public, where it may.
+        ways.push(json!({}));
+    }
+    ways.into()
+}
+
+fn schemes() -> Value {
+    json!({
+        "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "set by POST /api/auth/login"},
+        "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token",
+                 "description": "`csrf_token` of the login's reply, besides the cookie, wherever something changes"},
+        "token": {"type": "http", "scheme": "bearer", "description": "of POST /api/tokens or `capstan user token`"},
+        "link": {"type": "apiKey", "in": "query", "name": "share",
+                 "description": "of POST /api/host/share: one range of one camera"},
+    })
 }
 
 fn operation_id(method: &str, path: &str) -> String {
@@ -193,10 +236,10 @@ fn operation_id(method: &str, path: &str) -> String {
     format!("{method}_{}", if words.is_empty() { "page".into() } else { words.join("_") })
 }
 
-fn operation(method: &str, path: &str, doc: &Doc) -> Value {
+fn operation(method: &str, path: &str, need: &Need, doc: &Doc) -> Value {
     let is_head = method == "head";
     let mut replies: Map<_, _> =
-        doc.statuses(path).into_iter().map(|status| (status.to_string(), reply(status, doc, is_head))).collect();
+        doc.statuses(path, need).into_iter().map(|status| (status.to_string(), reply(status, doc, is_head))).collect();
     let done = match doc.reply {
         Reply::Nothing => 204,
         Reply::Made(_) => 201,
@@ -208,7 +251,11 @@ fn operation(method: &str, path: &str, doc: &Doc) -> Value {
         "summary": doc.about,
         "tags": [tag(path)],
         "responses": replies,
+        "security": security(method, need),
     });
+    if let Some(role) = need.role_name() {
+        operation["x-role"] = role.into();
+    }
     if let Some(body) = doc.body {
         operation["requestBody"] =
             json!({"required": true, "content": {"application/json": {"schema": body.schema()}}});
@@ -276,7 +323,7 @@ mod tests {
             let parts: HashSet<_> = parts.collect();
             assert_eq!(described.len(), parts.len(), "{}: {described:?}", entry.path);
             assert!(parts.iter().all(|part| described.contains(&&json!(part))), "{}: {described:?}", entry.path);
-            for (verb, doc) in entry.operations() {
+            for (verb, _, doc) in entry.operations() {
                 let method = &item[verb.name().to_lowercase()];
                 assert!(names.insert(method["operationId"].as_str().unwrap()), "{method}");
                 let query = method["parameters"].as_array().into_iter().flatten().filter(|it| it["in"] == "query");
@@ -295,8 +342,9 @@ mod tests {
             assert_eq!(replies.keys().collect::<Vec<_>>(), expected, "{path}");
         };
         check("/healthz", "get", &["200"]);
-        check("/api/host/health", "head", &["200", "503"]);
-        check("/host/stream/{device}/segments/output.m3u8", "get", &["200", "206", "304", "404", "412", "416", "503"]);
-        check("/api/host/restart-video/{device}", "post", &["200", "400", "404"]);
+        check("/api/host/health", "head", &["200", "401", "403", "503"]);
+        let live = ["200", "206", "304", "401", "403", "404", "412", "416", "503"];
+        check("/host/stream/{device}/segments/output.m3u8", "get", &live);
+        check("/api/host/restart-video/{device}", "post", &["200", "400", "401", "403", "404"]);
     }
 }

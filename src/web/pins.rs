@@ -8,10 +8,11 @@ use super::{
     State, WebState,
     control::Request,
     fresh,
-    incidents::{LOCAL, fields, invalid, text, unknown},
+    incidents::{fields, invalid, text, unknown},
     time::{any_moment, moment},
 };
 use crate::{
+    access::Caller,
     clock::{TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
     ids::DeviceId,
@@ -64,17 +65,21 @@ pub struct Query {
 }
 
 /// `GET /api/host/pins?device=`
-pub async fn list(state: State, query: web::Query<Query>) -> Result<HttpResponse> {
+pub async fn list(state: State, caller: Caller, query: web::Query<Query>) -> Result<HttpResponse> {
     let parse = |text: &str| text.parse::<DeviceId>().map_err(|_| invalid("device", "is no name of a device"));
     let device = query.device.as_deref().map(parse).transpose()?;
-    let pins = told(&state.registry, device.as_ref(), state.clock.wall())?;
+    let mut pins = told(&state.registry, device.as_ref(), state.clock.wall())?;
+    pins.retain(|pin| state.sees(&caller, &pin.device));
     Ok(fresh(HttpResponse::Ok(), json!({"pins": pins})))
 }
 
 /// `POST /api/host/pins` `{device, start, end, until?, why, original?}`
-pub async fn pin(state: State, body: web::Json<Value>) -> Result<HttpResponse> {
+pub async fn pin(state: State, caller: Caller, body: web::Json<Value>) -> Result<HttpResponse> {
     let now = state.clock.wall();
     let wish = asked(&body, now)?;
+    if !state.sees(&caller, &wish.device) {
+        return Err(Error::new(Kind::Forbidden, "not for you to pin"));
+    }
     if state.device(wish.device.as_str()).is_err() {
         // No camera of that name now; there may be footage of one.
         let volume = state.volume.clone();
@@ -82,23 +87,21 @@ pub async fn pin(state: State, body: web::Json<Value>) -> Result<HttpResponse> {
         let known = known.map_err(|busy| Error::new(Kind::Unavailable, busy.to_string()))??;
         must_be_among(&known, &wish.device)?;
     }
-    let pin = state.registry.pin(wish, LOCAL).await?;
+    let pin = state.registry.pin(wish, caller.name()).await?;
     let mut reply = HttpResponse::Created();
     reply.insert_header((header::LOCATION, format!("/api/host/pins/{}", pin.id)));
     Ok(fresh(reply, ToldPin::of(&pin, now)))
 }
 
 /// `GET /api/host/pins/{id}`
-pub async fn one(state: State, id: web::Path<String>) -> Result<HttpResponse> {
-    let id = number(&id)?;
-    let pins = told(&state.registry, None, state.clock.wall())?;
-    let pin = pins.into_iter().find(|pin| pin.id == id).ok_or_else(missing)?;
-    Ok(fresh(HttpResponse::Ok(), pin))
+pub async fn one(state: State, caller: Caller, id: web::Path<String>) -> Result<HttpResponse> {
+    Ok(fresh(HttpResponse::Ok(), find(&state, &caller, number(&id)?)?))
 }
 
 /// `DELETE /api/host/pins/{id}`: the range may go like any other.
-pub async fn unpin(state: State, id: web::Path<String>) -> Result<HttpResponse> {
-    match state.registry.unpin(number(&id)?, LOCAL).await? {
+pub async fn unpin(state: State, caller: Caller, id: web::Path<String>) -> Result<HttpResponse> {
+    let id = find(&state, &caller, number(&id)?)?.id;
+    match state.registry.unpin(id, caller.name()).await? {
         true => Ok(HttpResponse::NoContent().finish()),
         false => Err(missing()),
     }
@@ -119,7 +122,7 @@ pub fn answer(
     Some(match request {
         Request::Pins { device } => told(registry, device.as_ref(), now).map(|pins| json!(pins)),
         Request::Unpin { id } => wait(Box::pin(async {
-            match registry.unpin(*id, LOCAL).await? {
+            match registry.unpin(*id, Caller::local().name()).await? {
                 true => Ok(Value::Null),
                 false => Err(missing()),
             }
@@ -129,7 +132,7 @@ pub fn answer(
             if !is_camera(&wish.device) {
                 must_be_among(&devices(volume)?, &wish.device)?;
             }
-            Ok(json!(ToldPin::of(&registry.pin(wish, LOCAL).await?, now)))
+            Ok(json!(ToldPin::of(&registry.pin(wish, Caller::local().name()).await?, now)))
         })),
         _ => return None,
     })
@@ -147,6 +150,13 @@ fn told(registry: &Registry, device: Option<&DeviceId>, now: Utc90k) -> Result<V
     let pins = registry.pins().ok_or_else(|| Error::new(Kind::Unavailable, "the database is being opened"))?;
     let wanted = pins.list().iter().filter(|pin| device.is_none_or(|device| pin.device == *device));
     Ok(wanted.map(|pin| ToldPin::of(pin, now)).collect())
+}
+
+/// Of a device that the caller may see.
+fn find(state: &WebState, caller: &Caller, id: i64) -> Result<ToldPin> {
+    let pins = told(&state.registry, None, state.clock.wall())?;
+    let pin = pins.into_iter().find(|pin| pin.id == id && state.sees(caller, &pin.device));
+    pin.ok_or_else(missing)
 }
 
 fn must_be_among(known: &[DeviceId], device: &DeviceId) -> Result<()> {

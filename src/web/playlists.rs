@@ -16,6 +16,7 @@ use super::{
     time::Asked,
 };
 use crate::{
+    access::Caller,
     clock::{TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
     playback::{
@@ -57,6 +58,7 @@ impl Variants {
 pub async fn hour(
     request: HttpRequest,
     state: State,
+    caller: Caller,
     path: web::Path<(String, String)>,
     day: web::Query<OfDay>,
     variants: web::Query<Variants>,
@@ -65,8 +67,14 @@ pub async fn hour(
     let device = state.device(&device)?;
     let hour = Hour::parse(&hour, &day, state.clock.wall())?;
     let leads_to = variants.leads_to(&request)?;
-    serve(&request, &state, &device, Wish { from: hour.from, to: hour.to, start_at: None, slides: false, leads_to })
-        .await
+    serve(
+        &request,
+        &state,
+        &caller,
+        &device,
+        Wish { from: hour.from, to: hour.to, start_at: None, slides: false, leads_to },
+    )
+    .await
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,6 +88,7 @@ pub struct Span {
 pub async fn span(
     request: HttpRequest,
     state: State,
+    caller: Caller,
     device: web::Path<String>,
     span: web::Query<Span>,
     variants: web::Query<Variants>,
@@ -98,7 +107,7 @@ pub async fn span(
         return Err(Error::new(Kind::Invalid, "at most 48 hours in one playlist").at("end"));
     }
     let (slides, leads_to) = (start.is_none() && end.is_none(), variants.leads_to(&request)?);
-    serve(&request, &state, &device, Wish { from, to, start_at: Some(from), slides, leads_to }).await
+    serve(&request, &state, &caller, &device, Wish { from, to, start_at: Some(from), slides, leads_to }).await
 }
 
 #[derive(Serialize)]
@@ -133,7 +142,13 @@ struct Wish {
     leads_to: Option<String>,
 }
 
-async fn serve(request: &HttpRequest, state: &WebState, device: &WebDevice, wish: Wish) -> Result<HttpResponse> {
+async fn serve(
+    request: &HttpRequest,
+    state: &WebState,
+    caller: &Caller,
+    device: &WebDevice,
+    wish: Wish,
+) -> Result<HttpResponse> {
     let Wish { from, to, start_at, slides, leads_to } = wish;
     // Before the snapshot: what is committed in between makes the list longer, never closed too early.
     let waits = device.hot.waiting_bytes() > 0;
@@ -157,7 +172,11 @@ async fn serve(request: &HttpRequest, state: &WebState, device: &WebDevice, wish
             false => Error::new(Kind::Unavailable, format!("{} has nothing of it on the disk yet", device.id)),
         });
     }
-    let text = leads_to.map_or_else(|| list.to_string(), |uri| list.multivariant(&uri));
+    let mut text = leads_to.map_or_else(|| list.to_string(), |uri| list.multivariant(&uri));
+    if caller.share().is_some() {
+        // The only names with a dot in them are those of chunks.
+        text = text.replace(".mp4", &caller.follow(".mp4".into()));
+    }
     let content = Content {
         etag: Some(format!("\"{:08x}-{}\"", crc32c::crc32c(text.as_bytes()), text.len())),
         slices: vec![Slice::Bytes(text.into())],

@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 
-use actix_web::{Route, guard, middleware::Compress, web};
+use actix_web::{
+    Route, guard,
+    http::Method,
+    middleware::{Compress, from_fn},
+    web,
+};
 
-use super::{error, openapi::Doc, routes::ROUTES};
+use super::{error, guard::admit, need::Need, openapi::Doc, routes::ROUTES};
 use crate::error::{Error, Kind};
 
 /// One address.
 pub struct Entry {
     pub path: &'static str,
+    /// Who may call it.
+    pub need: Need,
     pub(super) handler: fn() -> Route,
     pub doc: Doc,
     /// What it answers; GET stands for HEAD too.
@@ -23,6 +30,8 @@ pub struct Entry {
 /// One more method of an address.
 pub struct Also {
     pub verb: Verb,
+    /// Who may call it.
+    pub need: Need,
     pub(super) handler: fn() -> Route,
     pub doc: Doc,
 }
@@ -50,26 +59,33 @@ impl Verb {
 }
 
 impl Entry {
-    /// Every method with what it does.
-    pub fn operations(&self) -> impl Iterator<Item = (Verb, &Doc)> {
-        std::iter::once((self.verb, &self.doc)).chain(self.more.iter().map(|it| (it.verb, &it.doc)))
+    /// Every method with who may call it and what it does.
+    pub fn operations(&self) -> impl Iterator<Item = (Verb, &Need, &Doc)> {
+        let more = self.more.iter().map(|it| (it.verb, &it.need, &it.doc));
+        std::iter::once((self.verb, &self.need, &self.doc)).chain(more)
+    }
+
+    /// None: it is not asked by this method.
+    pub(super) fn need(&self, method: &Method) -> Option<Need> {
+        let name = if method == Method::HEAD { "GET" } else { method.as_str() };
+        self.operations().find(|(verb, ..)| verb.name() == name).map(|(_, need, _)| *need)
     }
 
     /// `GET, HEAD, PATCH`
     fn allowed(&self) -> String {
-        let names = self.operations().map(|(verb, _)| if verb == Verb::Get { "GET, HEAD" } else { verb.name() });
+        let names = self.operations().map(|(verb, ..)| if verb == Verb::Get { "GET, HEAD" } else { verb.name() });
         names.collect::<Vec<_>>().join(", ")
     }
 }
 
 /// Answers GET and HEAD.
-pub(super) const fn entry(path: &'static str, handler: fn() -> Route, doc: Doc) -> Entry {
-    Entry { path, handler, doc, verb: Verb::Get, more: &[], compress: false }
+pub(super) const fn entry(path: &'static str, need: Need, handler: fn() -> Route, doc: Doc) -> Entry {
+    Entry { path, need, handler, doc, verb: Verb::Get, more: &[], compress: false }
 }
 
 /// Answers POST.
-pub(super) const fn action(path: &'static str, handler: fn() -> Route, doc: Doc) -> Entry {
-    Entry { verb: Verb::Post, ..entry(path, handler, doc) }
+pub(super) const fn action(path: &'static str, need: Need, handler: fn() -> Route, doc: Doc) -> Entry {
+    Entry { verb: Verb::Post, ..entry(path, need, handler, doc) }
 }
 
 /// GET and HEAD alike.
@@ -86,7 +102,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         let refuse = web::to(move || std::future::ready(error::method_not_allowed(&allowed)));
         let handlers = std::iter::once(entry.handler).chain(entry.more.iter().map(|it| it.handler));
         let resource = handlers.fold(web::resource(entry.path), |resource, handler| resource.route(handler()));
-        let resource = resource.route(refuse);
+        let resource = resource.route(refuse).wrap(from_fn(move |request, next| admit(entry, request, next)));
         if entry.compress {
             config.service(resource.wrap(Compress::default()));
         } else {

@@ -3,17 +3,21 @@
 use actix_web::{Route, web};
 
 use super::{
-    chunks, clip_jobs, clips, events, heatmap, host, incidents, latest, live, maintenance, manifest, manual, metadata,
-    mosaics,
+    access_routes as access, chunks, clip_jobs, clips, events, heatmap, host, incidents, latest, live, maintenance,
+    manifest, manual, metadata, mosaics,
+    need::{
+        ADMIN, DEVICE, DEVICES, FOUND, HOST, LIVE, Link, METRICS, OPEN, OPERATE_DEVICE, OPERATE_DEVICES, OPERATE_FOUND,
+    },
     openapi::{self, Doc, Param, Reply::*},
     pins, playlists, restart,
     route::{Also, Entry, Verb, action, entry, read},
+    routes_of_cameras,
     shape::Shape,
     shapes, stills, strips, thumbnails, timeline, transcode, ui,
 };
 /// Stills side by side, of a minute.
 const fn mosaic(path: &'static str, handler: fn() -> Route, about: &'static str) -> Entry {
-    entry(path, handler, Doc::new(about, Bytes(&["image/jpeg"])).others(&[500, 503]).query(&[DATE]))
+    entry(path, DEVICES, handler, Doc::new(about, Bytes(&["image/jpeg"])).others(&[500, 503]).query(&[DATE]))
 }
 
 const HLS: &str = "application/vnd.apple.mpegurl";
@@ -29,12 +33,12 @@ const ENCODED: &[u16] = &[307, 404, 409, 410, 413, 500, 503, 507];
 /// Pictures of several codecs are no file.
 const WHOLE: &[u16] = &[307, 404, 409, 410, 413, 500, 503];
 
-const fn param(name: &'static str, shape: Shape, about: &'static str) -> Param {
+pub(super) const fn param(name: &'static str, shape: Shape, about: &'static str) -> Param {
     Param { name, shape, about, needed: false }
 }
 
 /// Of what asks the database.
-const ASKED: &[u16] = &[503];
+pub(super) const ASKED: &[u16] = &[503];
 /// Of what changes it: refused for other sites, and what a full or broken disk says.
 const CHANGED: &[u16] = &[403, 500, 503, 507];
 /// Of the transcoder's switch: refused when the settings say otherwise.
@@ -69,6 +73,7 @@ pub const ROUTES: &[Entry] = &[
         compress: true,
         ..entry(
             "/",
+            OPEN,
             || read().to(ui::index),
             Doc::new("The page: devices live, their state and chunks", Text("text/html; charset=utf-8")).others(&[304]),
         )
@@ -77,18 +82,29 @@ pub const ROUTES: &[Entry] = &[
         compress: true,
         ..entry(
             "/assets/{name}",
+            OPEN,
             || read().to(ui::asset),
             Doc::new("Files of the page", Text("*/*")).others(&[304, 404]),
         )
     },
-    entry("/healthz", || read().to(host::healthz), Doc::new("The process serves", Json(&shapes::ALIVE))),
+    access::LOGIN,
+    access::LOGOUT,
+    access::ME,
+    access::USERS,
+    access::USER,
+    access::TOKENS,
+    access::TOKEN,
+    access::SHARE,
+    entry("/healthz", OPEN, || read().to(host::healthz), Doc::new("The process serves", Json(&shapes::ALIVE))),
     entry(
         "/readyz",
+        OPEN,
         || read().to(host::readyz),
         Doc::new("It records and is not about to stop", Json(&shapes::ALIVE)).others(&[503]),
     ),
     entry(
         "/metrics",
+        METRICS,
         || read().to(host::metrics),
         Doc::new("OpenMetrics", Text("application/openmetrics-text; version=1.0.0; charset=utf-8")),
     ),
@@ -96,6 +112,7 @@ pub const ROUTES: &[Entry] = &[
         compress: true,
         ..entry(
             "/api/openapi.json",
+            HOST,
             || read().to(openapi::document),
             Doc::new("Every route, as OpenAPI 3.1", Json(&shapes::OPEN)),
         )
@@ -104,22 +121,26 @@ pub const ROUTES: &[Entry] = &[
         compress: true,
         ..entry(
             "/api/docs",
+            HOST,
             || read().to(manual::page),
             Doc::new("The same for people", Text("text/html; charset=utf-8")),
         )
     },
     entry(
         "/api/host/state",
+        DEVICES,
         || read().to(host::state),
         Doc::new("Actors, devices, load, cleaner, archive", Json(&shapes::STATE)),
     ),
     entry(
         "/api/host/health",
+        DEVICES,
         || read().to(host::health),
         Doc::new("One line per check; 503 when any fails", Json(&shapes::HEALTH)).also(503),
     ),
     entry(
         "/api/events",
+        DEVICES,
         || read().to(events::listen),
         Doc::new("What happens, as server-sent events", Text("text/event-stream")).others(&[503]).query(&[
             param("topics", Shape::Text, "some of `device`, `incident`, `commit`, `lost`, `job`, with commas between"),
@@ -129,6 +150,7 @@ pub const ROUTES: &[Entry] = &[
     ),
     entry(
         "/api/host/screenshot/{device}",
+        DEVICE.live_without("at").linked(Link::Moment),
         || read().to(stills::screenshot),
         Doc::new("The newest picture, or that of any past moment", Bytes(&["image/jpeg"])).others(ARCHIVE).query(&[
             param("at", Shape::Moment, "that moment: its key frame, the one before it at the latest"),
@@ -138,17 +160,20 @@ pub const ROUTES: &[Entry] = &[
     ),
     action(
         "/api/host/restart-video/{device}",
+        DEVICE,
         || web::post().to(restart::create),
         Doc::new("The last seconds, as an address that stays good", Json(&shapes::RESTART))
             .takes(&shapes::RESTART_ASKED),
     ),
     entry(
         "/api/host/segments/{device}/{hour}",
+        DEVICE,
         || read().to(playlists::segments),
         Doc::new("Where the hour plays; 404 when it is empty", Json(&shapes::HOUR)).query(&[DATE]),
     ),
     entry(
         "/api/host/clip/{device}.mp4",
+        DEVICE.linked(Link::Span),
         || read().to(clips::span),
         Doc::new(
             "Any span as one MP4, made while it is read",
@@ -173,17 +198,20 @@ pub const ROUTES: &[Entry] = &[
     ),
     entry(
         "/api/host/clip-jobs/{id}.mp4",
+        FOUND,
         || read().to(clip_jobs::result),
         Doc::new("What a clip encoded anew came to", Bytes(&["video/mp4"])).others(&[404, 410, 500, 503, 507]),
     ),
     Entry {
         more: &[Also {
             verb: Verb::Delete,
+            need: FOUND,
             handler: || web::delete().to(clip_jobs::cancel),
             doc: Doc::new("Takes the job back, or its result", Nothing).others(&[403, 404]),
         }],
         ..entry(
             "/api/host/clip-jobs/{id}",
+            FOUND,
             || read().to(clip_jobs::job),
             Doc::new("How far the encoding of a clip is", Json(&shapes::JOB))
                 .also(202)
@@ -192,6 +220,7 @@ pub const ROUTES: &[Entry] = &[
     },
     entry(
         "/api/host/playlist/{device}.m3u8",
+        DEVICE.linked(Link::Span),
         || read().to(playlists::span),
         Doc::new("HLS of any span; without `start` the last hour, without `end` it grows", Bytes(&[HLS]))
             .others(LISTED)
@@ -199,6 +228,7 @@ pub const ROUTES: &[Entry] = &[
     ),
     entry(
         "/api/host/timeline/{device}",
+        DEVICE,
         || read().to(timeline::timeline),
         Doc::new("What was recorded, what is missing and why; the last day unless told", Json(&shapes::TIMELINE))
             .others(&[503])
@@ -212,6 +242,7 @@ pub const ROUTES: &[Entry] = &[
     Entry {
         more: &[Also {
             verb: Verb::Patch,
+            need: OPERATE_DEVICES,
             handler: || web::patch().to(incidents::edit_many),
             doc: Doc::new("What somebody says of many", Json(&shapes::INCIDENTS_EDITED))
                 .takes(&shapes::INCIDENTS_EDIT)
@@ -219,6 +250,7 @@ pub const ROUTES: &[Entry] = &[
         }],
         ..entry(
             "/api/host/incidents",
+            DEVICES,
             || read().to(incidents::list),
             Doc::new("Black, frozen, silent or gone: newest first", Json(&shapes::INCIDENTS))
                 .others(ASKED)
@@ -228,6 +260,7 @@ pub const ROUTES: &[Entry] = &[
     Entry {
         more: &[Also {
             verb: Verb::Patch,
+            need: OPERATE_FOUND,
             handler: || web::patch().to(incidents::edit),
             doc: Doc::new("What somebody says of it", Json(&shapes::INCIDENT))
                 .takes(&shapes::INCIDENT_EDIT)
@@ -235,12 +268,14 @@ pub const ROUTES: &[Entry] = &[
         }],
         ..entry(
             "/api/host/incidents/{id}",
+            FOUND,
             || read().to(incidents::one),
             Doc::new("One of them", Json(&shapes::INCIDENT)).others(&[404, 503]),
         )
     },
     entry(
         "/api/host/incidents.csv",
+        DEVICES,
         || read().to(incidents::table),
         Doc::new("The same as a table, all pages in one; `limit` is the most rows", Text("text/csv; charset=utf-8"))
             .others(ASKED)
@@ -250,6 +285,7 @@ pub const ROUTES: &[Entry] = &[
         more: &[
             Also {
                 verb: Verb::Put,
+                need: OPERATE_DEVICE,
                 handler: || web::put().to(maintenance::begin),
                 doc: Doc::new(
                     "Somebody works on it: its incidents are not told until then",
@@ -260,12 +296,14 @@ pub const ROUTES: &[Entry] = &[
             },
             Also {
                 verb: Verb::Delete,
+                need: OPERATE_DEVICE,
                 handler: || web::delete().to(maintenance::end),
                 doc: Doc::new("It is done", Json(&shapes::MAINTENANCE)).others(CHANGED),
             },
         ],
         ..entry(
             "/api/host/maintenance/{device}",
+            DEVICE,
             || read().to(maintenance::show),
             Doc::new("Whether somebody works on it", Json(&shapes::MAINTENANCE)).others(ASKED),
         )
@@ -273,6 +311,7 @@ pub const ROUTES: &[Entry] = &[
     Entry {
         more: &[Also {
             verb: Verb::Post,
+            need: OPERATE_FOUND,
             handler: || web::post().to(pins::pin),
             doc: Doc::new("A range that must stay", Made(&shapes::PIN))
                 .takes(&shapes::PIN_ASKED)
@@ -280,6 +319,7 @@ pub const ROUTES: &[Entry] = &[
         }],
         ..entry(
             "/api/host/pins",
+            DEVICES,
             || read().to(pins::list),
             Doc::new("Ranges that must stay, by device and start", Json(&shapes::PINS)).others(ASKED).query(&[param(
                 "device",
@@ -291,27 +331,42 @@ pub const ROUTES: &[Entry] = &[
     Entry {
         more: &[Also {
             verb: Verb::Delete,
+            need: OPERATE_FOUND,
             handler: || web::delete().to(pins::unpin),
             doc: Doc::new("It may go like any other", Nothing).others(&[403, 404, 500, 503, 507]),
         }],
         ..entry(
             "/api/host/pins/{id}",
+            FOUND,
             || read().to(pins::one),
             Doc::new("One of them", Json(&shapes::PIN)).others(&[404, 503]),
         )
     },
+    routes_of_cameras::CAMERAS,
+    // Before the one of any name.
+    routes_of_cameras::ACTIVE,
+    routes_of_cameras::PROBE,
+    routes_of_cameras::CAMERA,
+    routes_of_cameras::AREAS,
+    routes_of_cameras::AREA,
+    routes_of_cameras::SETTINGS,
+    routes_of_cameras::RELOAD,
+    routes_of_cameras::AUDIT,
     entry(
         "/host/stream/{device}/evidence/{date}/{name}.jpg",
+        DEVICE,
         || read().to(incidents::evidence),
         Doc::new("A picture that proves an incident", Bytes(&["image/jpeg"])).others(LISTED),
     ),
     entry(
         "/api/host/thumbnails/{device}/{hour}",
+        DEVICE,
         || read().to(thumbnails::hour),
         Doc::new("The preview stills of the hour", Json(&shapes::STILLS)).others(&[500, 503]).query(&[DATE]),
     ),
     entry(
         "/api/host/preview/{device}",
+        DEVICE,
         || read().to(thumbnails::nearest),
         Doc::new("The preview still of a moment, or the last before it", Bytes(&["image/jpeg"]))
             .others(LISTED)
@@ -319,6 +374,7 @@ pub const ROUTES: &[Entry] = &[
     ),
     entry(
         "/api/host/heatmap",
+        DEVICES,
         || read().to(strips::strip),
         Doc::new(
             "The worst of every minute and device, a letter each; the last day unless told",
@@ -334,6 +390,7 @@ pub const ROUTES: &[Entry] = &[
     ),
     entry(
         "/api/host/heatmap/{minute}.json",
+        DEVICES,
         || read().to(heatmap::minute),
         Doc::new("How all devices did in that minute", Json(&shapes::HEATMAP)).others(ASKED).query(&[DATE]),
     ),
@@ -343,6 +400,7 @@ pub const ROUTES: &[Entry] = &[
     mosaic("/api/host/heatmap/{minute}.jpg", || read().to(mosaics::all), "Stills of all devices in that minute"),
     entry(
         "/api/host/metadata/{device}",
+        DEVICE,
         || read().to(metadata::search),
         Doc::new("What was seen and heard, frame by frame; the last hour unless told", Json(&shapes::FRAMES))
             .others(&[500, 503])
@@ -359,21 +417,25 @@ pub const ROUTES: &[Entry] = &[
     ),
     entry(
         "/api/transcode",
+        HOST,
         || read().to(transcode::stats),
         Doc::new("What was transcoded, what is in work, and what holds it", Json(&shapes::TRANSCODING)).others(ASKED),
     ),
     action(
         "/api/transcode/enable",
+        ADMIN,
         || web::post().to(transcode::enable),
         Doc::new("Old footage is encoded anew, from now on", Json(&shapes::TRANSCODING)).others(SWITCHED),
     ),
     action(
         "/api/transcode/disable",
+        ADMIN,
         || web::post().to(transcode::disable),
         Doc::new("No more after the file in work, over restarts", Json(&shapes::TRANSCODING)).others(SWITCHED),
     ),
     action(
         "/api/transcode/run",
+        ADMIN,
         || web::post().to(transcode::run),
         Doc::new(
             "One file, or all that qualify; `force`: whatever the age and the time",
@@ -385,6 +447,7 @@ pub const ROUTES: &[Entry] = &[
     ),
     action(
         "/api/transcode/rollback",
+        ADMIN,
         || web::post().to(transcode::roll_back),
         Doc::new("Takes the kept original of a file back", Json(&shapes::TRANSCODE_BACK))
             .takes(&shapes::TRANSCODE_FILE)
@@ -392,36 +455,43 @@ pub const ROUTES: &[Entry] = &[
     ),
     entry(
         "/host/stream/{device}/segments/output.m3u8",
+        LIVE,
         || read().to(live::playlist),
         Doc::new("The live playlist; 503 before the first segment", Bytes(&[HLS])).others(&[503]),
     ),
     entry(
         "/host/stream/{device}/segments/segment_{key}.ts",
+        LIVE,
         || read().to(live::segment),
         Doc::new("A live segment, from RAM", Bytes(&["video/mp2t"])).others(&[410, 500]),
     ),
     entry(
         "/host/stream/{device}/segments/archive_manifest.json",
+        DEVICE,
         || read().to(manifest::archive),
         Doc::new("The finished chunks of the ring", Json(&shapes::MANIFEST)),
     ),
     entry(
         "/host/stream/{device}/segments/{hour}/archive.m3u8",
+        DEVICE,
         || read().to(playlists::hour),
         Doc::new("HLS of the hour", Bytes(&[HLS])).others(LISTED).query(&[DATE, MULTIVARIANT]),
     ),
     entry(
         "/host/stream/{device}/segments/{hour}/archive_hour_{again}.mp4",
+        DEVICE,
         || read().to(clips::hour),
         Doc::new("The clip of the hour", Bytes(&["video/mp4"])).others(WHOLE).query(&[DATE]),
     ),
     entry(
         "/host/stream/{device}/audio/{hour}/audio_10s_{piece}.m4a",
+        DEVICE,
         || read().to(clips::sound),
         Doc::new("The sound of 10 s of the hour", Bytes(&["audio/mp4"])).others(MADE).query(&[DATE]),
     ),
     entry(
         "/host/stream/{device}/segments/{hour}/chunk_10min_{index}.mp4",
+        DEVICE,
         || read().to(chunks::ring),
         Doc::new("The finished chunk in that place of the ring", Bytes(&["video/mp4", "audio/mp4"]))
             .others(ARCHIVE)
@@ -429,6 +499,7 @@ pub const ROUTES: &[Entry] = &[
     ),
     entry(
         "/host/stream/{device}/segments/{hour}/metadata.json",
+        DEVICE,
         || read().to(metadata::hour),
         Doc::new("All that is known of the hour, or of a part of it", Json(&shapes::HOUR_DOCUMENT))
             .others(&[500, 503])
@@ -441,6 +512,7 @@ pub const ROUTES: &[Entry] = &[
     ),
     entry(
         "/host/stream/{device}/thumbnails/{hour}/thumbnails.vtt",
+        DEVICE,
         || read().to(thumbnails::track),
         Doc::new("WebVTT for scrubbing through the hour: a still for each cue", Bytes(&["text/vtt; charset=utf-8"]))
             .others(&[500, 503])
@@ -448,22 +520,26 @@ pub const ROUTES: &[Entry] = &[
     ),
     entry(
         "/host/stream/{device}/thumbnails/{hour}/{still}.jpg",
+        DEVICE.linked(Link::Still),
         || read().to(thumbnails::still),
         Doc::new("A preview still", Bytes(&["image/jpeg"])).others(LISTED),
     ),
     entry(
         "/host/stream/{device}/captures/latest.jpg",
+        LIVE,
         || read().to(latest::picture),
         Doc::new("The newest picture; 503 when it is no live one", Bytes(&["image/jpeg"])).others(LISTED),
     ),
     entry(
         "/host/stream/{device}/captures/latest.json",
+        DEVICE,
         || read().to(latest::verdict),
         Doc::new("What the newest picture shows and what is heard; null is unknown", Json(&shapes::VERDICT))
             .others(&[503]),
     ),
     entry(
         "/host/stream/{device}/chunks/{key}.mp4",
+        DEVICE.linked(Link::Bytes),
         || read().to(chunks::stable),
         Doc::new("A chunk by the address it has for life", Bytes(&["video/mp4", "audio/mp4"])).others(ARCHIVE),
     ),

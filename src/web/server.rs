@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::{
     App, HttpServer,
     dev::{Extensions, Server},
@@ -22,7 +23,10 @@ use super::{
     quiet::{self, Connections},
     routes, site,
 };
-use crate::error::{Error, Kind, Result};
+use crate::{
+    config::ENABLED_MAX,
+    error::{Error, Kind, Result},
+};
 
 /// How long sent bytes may stay unacknowledged, or a full window closed: actix-web has no write timeout, and a viewer
 /// that sleeps would hold its connection and buffers for ever.
@@ -60,11 +64,16 @@ pub fn bind(listen: SocketAddr) -> Result<TcpListener> {
 /// The server on `listener`, not yet awaited. It handles no signals: the caller stops it by its handle.
 ///
 /// `open_files` is the limit of the process: viewers get what recording leaves.
-pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result<Server> {
+pub fn serve(
+    state: State,
+    listener: TcpListener,
+    tls: Option<rustls::ServerConfig>,
+    open_files: u64,
+) -> io::Result<Server> {
     let (server, limits) = (state.settings.server.clone(), state.settings.limits.clone());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let workers = if server.workers == 0 { cores.min(4) } else { server.workers };
-    let recording = FILES_OF_THE_DAEMON + FILES_PER_DEVICE * state.settings.camera.len() as u64;
+    let recording = FILES_OF_THE_DAEMON + FILES_PER_DEVICE * devices(state.settings.camera.len(), open_files);
     let files = open_files.saturating_sub(recording);
     let connections = connections(limits.connections_per_worker, workers, files);
     state.clips.files.allow(files_of_clips(files));
@@ -72,7 +81,7 @@ pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result
     let keep_alive = Duration::from_secs(server.keep_alive_seconds);
     let places = Arc::<Connections>::default();
     actix_rt::spawn(quiet::watch(Arc::downgrade(&places), keep_alive + QUIET));
-    Ok(HttpServer::new(move || {
+    let http = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
             .app_data(web::PayloadConfig::new(body_bytes))
@@ -87,9 +96,17 @@ pub fn serve(state: State, listener: TcpListener, open_files: u64) -> io::Result
     .max_connections(connections)
     .shutdown_timeout(SHUTDOWN_SECONDS)
     .disable_signals()
-    .on_connect(move |connection, data| on_connect(&places, connection, data))
-    .listen(listener)?
-    .run())
+    .on_connect(move |connection, data| on_connect(&places, connection, data));
+    let http = match tls {
+        Some(tls) => http.listen_rustls_0_23(listener, tls)?,
+        None => http.listen(listener)?,
+    };
+    Ok(http.run())
+}
+
+/// Those that record now, and those that may be added while we run, for which at most a quarter of all is set aside.
+fn devices(configured: usize, open_files: u64) -> u64 {
+    (ENABLED_MAX as u64).min(open_files / 4 / FILES_PER_DEVICE).max(configured as u64)
 }
 
 /// Connections per worker: as many as wished, and no more than three quarters of `files` descriptors allow all workers
@@ -106,7 +123,9 @@ fn files_of_clips(files: u64) -> usize {
 }
 
 fn on_connect(places: &Arc<Connections>, connection: &dyn Any, data: &mut Extensions) {
-    if let Some(stream) = connection.downcast_ref::<actix_rt::net::TcpStream>() {
+    let plain = connection.downcast_ref::<actix_rt::net::TcpStream>();
+    let secure = || Some(connection.downcast_ref::<TlsStream<actix_rt::net::TcpStream>>()?.get_ref().0);
+    if let Some(stream) = plain.or_else(secure) {
         let limit = u32::try_from(TCP_USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
         // A kernel that refuses serves all the same; only stalled viewers stay longer.
         let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, limit);

@@ -1,9 +1,12 @@
 //! What each route takes and replies, as shapes. The contract test holds real replies against them, in both directions.
 
 use super::shape::Shape::{self, *};
+pub use super::shapes_of_cameras::*;
 
+mod access;
 mod transcoding;
 
+pub use access::*;
 use transcoding::TRANSCODER;
 pub use transcoding::{TRANSCODE_ACCEPTED, TRANSCODE_BACK, TRANSCODE_FILE, TRANSCODE_RUN, TRANSCODING};
 
@@ -16,8 +19,12 @@ pub const ERROR: Shape = Fields(&[(
                 "invalid",
                 "not_found",
                 "gone",
+                "unauthorized",
                 "forbidden",
+                "too_many",
                 "conflict",
+                "precondition_failed",
+                "precondition_required",
                 "stale",
                 "unavailable",
                 "full",

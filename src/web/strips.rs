@@ -9,6 +9,7 @@ use super::{
     time::{Asked, Span},
 };
 use crate::{
+    access::Caller,
     clock::{TICKS_PER_SECOND, Utc90k},
     error::{Error, Kind, Result},
     incident::IncidentKind,
@@ -50,7 +51,7 @@ struct OneStrip<'a> {
 }
 
 /// `GET /api/host/heatmap?from&to&step`
-pub async fn strip(state: State, query: web::Query<Query>) -> Result<HttpResponse> {
+pub async fn strip(state: State, caller: Caller, query: web::Query<Query>) -> Result<HttpResponse> {
     let now = state.clock.wall();
     let asked = Asked {
         start: ("from", query.from.as_deref()),
@@ -63,7 +64,7 @@ pub async fn strip(state: State, query: web::Query<Query>) -> Result<HttpRespons
     }
     let step = step_of(query.step.as_deref(), span)?;
     let columns = Columns::of(span.from, span.to, step);
-    let devices = state.devices.load_full();
+    let devices = state.seen(&caller);
     let mut strips: Vec<_> = devices.iter().map(|_| Strip::new(columns)).collect();
     let all = Span { from: columns.first, to: columns.end() };
     let is_known = each_incident(&state, all, |incident| {

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
+    access::AccessParts,
     capture::Spawner,
     clock::{ManualClock, Utc90k},
     config::{Storage, parse},
@@ -31,7 +32,9 @@ use crate::{
     },
 };
 
+mod access;
 mod beside;
+mod cameras;
 mod clips;
 mod encodes_of_clips;
 mod glance;
@@ -76,6 +79,7 @@ impl Host {
         let clock = manual.clock();
         let mut settings = parse("[[camera]]\nid = \"cam\"\nname = \"Lobby\"\nsource = { kind = \"test\" }").unwrap();
         settings.storage = Storage { root: dir.path().join("root"), hot: dir.path().join("hot"), ..Storage::default() };
+        settings.auth.enabled = false;
         change(&mut settings, dir.path());
         let settings = Arc::new(settings);
         let volume = Volume::open(&settings.storage, &clock).unwrap();
@@ -114,14 +118,29 @@ impl Host {
             log: slog::Logger::root(slog::Discard, slog::o!()),
         })
         .unwrap();
-        let encodes =
-            encodes::Encodes::new(spawner.clone(), readers.clone(), settings.clone(), clock.clone(), bus.clone());
+        let encodes = encodes::Encodes::new(
+            spawner.clone(),
+            readers.clone(),
+            settings.clone(),
+            clock.clone(),
+            bus.clone(),
+            Arc::new(facts::quota_bytes(&settings).into()),
+        );
         let transcoder = transcoding::runner(&settings, &volume, &registry, &device.index, &clock, &metrics, bus);
+        let access = Access::start(AccessParts {
+            auth: settings.auth.clone(),
+            registry: registry.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            log: slog::Logger::root(slog::Discard, slog::o!()),
+        })
+        .unwrap();
         let state = Data::new(WebState {
-            settings,
+            settings: settings.clone(),
             clock,
             metrics,
             devices: Arc::new(ArcSwap::from_pointee(vec![Arc::new(device)])),
+            fleet: Arc::new(cameras::Paper::of(&settings)),
             volume,
             board: StateBoard::new(),
             ready: Arc::new(AtomicBool::new(true)),
@@ -130,9 +149,11 @@ impl Host {
             cleaner: Arc::new(Arc::default),
             transcoder,
             registry,
+            access,
             webhooks: Arc::new(|| serde_json::json!([])),
             readers,
             hot_cache: HotCache::default(),
+            sights: Sights::new(spawner.clone()),
             stills: Stills::new(spawner),
             encodes,
             feed,
@@ -148,7 +169,8 @@ impl Host {
         let served = state.clone();
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let server = serve(served, listener, 1024).unwrap();
+                served.access.open().await;
+                let server = serve(served, listener, None, 1024).unwrap();
                 tell.send(server.handle()).unwrap();
                 server.await.unwrap();
             });
@@ -201,7 +223,7 @@ impl Host {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n").unwrap();
         read_reply(stream)
     }
 

@@ -15,6 +15,7 @@ use super::{
     incidents::{fields, invalid, text, unknown},
 };
 use crate::{
+    access::Caller,
     error::{Error, Kind, Result},
     transcode::Runner,
 };
@@ -23,8 +24,23 @@ use crate::{
 const PATH_CHARS_MAX: usize = 4096;
 
 /// `GET /api/transcode`
-pub async fn stats(state: State) -> Result<HttpResponse> {
-    Ok(fresh(HttpResponse::Ok(), state.transcoder.stats()?))
+pub async fn stats(state: State, caller: Caller) -> Result<HttpResponse> {
+    let mut body = json!(state.transcoder.stats()?);
+    body["status"] = shown(&state, &caller, body["status"].take());
+    Ok(fresh(HttpResponse::Ok(), body))
+}
+
+/// Its state as the caller may see it: what is in work, and what holds it, may be other people's cameras.
+pub(super) fn shown(state: &WebState, caller: &Caller, mut status: Value) -> Value {
+    if caller.sees_all() {
+        return status;
+    }
+    status["detail"] = Value::Null;
+    let device = status.pointer("/current/device").and_then(Value::as_str).and_then(|id| id.parse().ok());
+    if !device.is_some_and(|id| state.sees(caller, &id)) {
+        status["current"] = Value::Null;
+    }
+    status
 }
 
 /// `POST /api/transcode/enable`

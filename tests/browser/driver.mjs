@@ -78,6 +78,26 @@ const actions = {
     return {};
   },
 
+  /** Fills in the form; what it says when that does not open the page. */
+  async login({ username, password }) {
+    await page.locator('form.door input[name="username"]').fill(username);
+    await page.locator('form.door input[name="password"]').fill(password);
+    await page.locator("form.door button").click();
+    return until("signed in or refused", async () => {
+      const wrong = page.locator("form.door .reason");
+      if (await page.locator("section.entrance").isHidden()) return { inside: true };
+      return (await wrong.isVisible()) ? { inside: false, said: await wrong.textContent() } : null;
+    });
+  },
+
+  /** By its button; then what the page shows and may still ask. */
+  async logout() {
+    await page.locator("#leave").click();
+    await page.locator("form.door").waitFor({ state: "visible" });
+    const status = await page.evaluate(async () => (await fetch("/api/auth/me")).json());
+    return { user: status.user, devices: await page.locator("section.device").count() };
+  },
+
   /** The live picture moves, and (given `since`, RFC 3339) was taken after that. */
   async live({ id, since }) {
     await until(`${id}: a live picture taken after ${since ?? "ever"}`, async () => {

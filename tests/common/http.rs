@@ -45,6 +45,20 @@ pub fn send(server: SocketAddr, method: &str, path: &str, body: &serde_json::Val
     exchange(server, method, path, &headers, &body).map_err(|error| format!("{method} {path}: {error}"))
 }
 
+/// Sends JSON, with more headers.
+pub fn send_with(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &serde_json::Value,
+) -> Result<Response, String> {
+    let body = body.to_string();
+    let length = body.len().to_string();
+    let headers = [&[("Content-Type", "application/json"), ("Content-Length", &length)], headers].concat();
+    exchange(server, method, path, &headers, &body).map_err(|error| format!("{method} {path}: {error}"))
+}
+
 /// A reply without an end, as of `/api/events`: read as it comes.
 pub struct Stream {
     stream: TcpStream,

@@ -79,6 +79,13 @@ export class DeviceView {
     this.player.setReady(false, "The daemon does not answer.");
   }
 
+  /** It is no longer shown. */
+  gone(): void {
+    this.player.setReady(false, "");
+    this.player.stop();
+    this.element.remove();
+  }
+
   async refreshChunks(): Promise<void> {
     const manifest = await getJson<Manifest>(this.device.manifest_url);
     this.chunks = manifest.manifests.sort((a, b) => Date.parse(b.start) - Date.parse(a.start));

@@ -1,7 +1,8 @@
 // The page: polls the daemon's state and keeps one view per device.
-import { getJson, type Check, type Device, type State } from "./api";
+import { getJson, Unauthorized, type Check, type Device, type State } from "./api";
 import { bytes, el, seconds, setFacts, setHostTime, setText } from "./dom";
 import { DeviceView } from "./device";
+import { Door } from "./door";
 
 const STATE_MS = 2000;
 const CHUNKS_MS = 10_000;
@@ -20,18 +21,39 @@ health.addEventListener("click", () => {
 });
 
 setText(must("zone"), `Times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`);
+const door = new Door(list, must("leave"), (inside) => {
+  document.body.classList.toggle("outside", !inside);
+  if (inside) return void Promise.all([refreshState(), refreshHealth()]).catch(console.warn);
+  for (const view of views.values()) view.gone();
+  views.clear();
+  list.replaceChildren();
+  setText(summary, "Sign in to see the cameras.");
+});
+void enter();
 void every(STATE_MS, refreshState);
 void every(HEALTH_MS, refreshHealth);
 void every(CHUNKS_MS, async () => {
   await Promise.allSettled([...views.values()].map((view) => view.refreshChunks()));
 });
 
+async function enter(): Promise<void> {
+  try {
+    await door.look();
+  } catch {
+    // The daemon is not there yet.
+    setText(summary, "The daemon does not answer.");
+    window.setTimeout(() => void enter(), STATE_MS);
+  }
+}
+
 /** The next round starts after the last one ended: a slow host is not asked faster than it answers. */
 async function every(interval: number, work: () => Promise<void>): Promise<void> {
   try {
-    await work();
+    if (door.inside) await work();
   } catch (error) {
-    console.warn(error);
+    // Signed out elsewhere, or for too long not seen.
+    if (error instanceof Unauthorized) await door.look().catch(console.warn);
+    else console.warn(error);
   }
   window.setTimeout(() => void every(interval, work), interval);
 }
@@ -40,7 +62,9 @@ async function refreshState(): Promise<void> {
   let state: State;
   try {
     state = await getJson<State>("/api/host/state");
+    if (!door.inside) return;
   } catch (error) {
+    if (error instanceof Unauthorized) throw error;
     setText(summary, "The daemon does not answer.");
     document.body.classList.add("away");
     for (const view of views.values()) view.away();

@@ -121,7 +121,7 @@ export class Player {
     this.retry = window.setTimeout(() => this.visible && void this.startLive(), RETRY_MS);
   }
 
-  private stop(): void {
+  stop(): void {
     this.turn += 1;
     window.clearTimeout(this.retry);
     this.hls?.destroy();

@@ -29,7 +29,7 @@ mod transcode;
 
 pub use encode::{Preset, encode_clip};
 pub use joined::{encode_stretch, join};
-pub use probe::{encoder_trial, probe_source, text_trial, version};
+pub use probe::{encoder_trial, look_source, probe_source, sight, text_trial, version};
 pub use still::{Still, StillInput, still};
 pub use transcode::{
     Effort, HevcEncoder, QUALITY_MAX, TRANSCODE_PID, Transcode, decode_all, hevc_trial, ssim, transcode,

@@ -35,6 +35,7 @@ fn filters() -> impl Strategy<Value = Filter> {
     let words = (device, option::of(select(IncidentKind::ALL.to_vec())), any::<[Option<bool>; 3]>());
     (words, moment(), moment(), 1_usize..9).prop_map(
         |((device, kind, [open, acknowledged, discarded]), from, to, limit)| Filter {
+            only: None,
             device,
             kind,
             open,

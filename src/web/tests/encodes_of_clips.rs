@@ -40,6 +40,7 @@ impl Bench {
             Arc::new(settings),
             host.manual.clock(),
             host.state.feed.events.clone(),
+            Arc::default(),
         );
         Self { host, encodes }
     }

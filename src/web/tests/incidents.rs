@@ -48,7 +48,7 @@ impl Host {
         let length = body.len();
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
         )
         .unwrap();
         read_reply(stream)
@@ -195,7 +195,7 @@ fn pages_of_other_sites_change_nothing() {
     let reply = host.send("DELETE", "/api/host/maintenance/cam", &["Origin: http://evil.example"], &Value::Null);
     assert_eq!((reply.status, reply.json()["error"]["kind"].as_str()), (403, Some("forbidden")));
     assert_eq!(host.list("?discarded=1")["incidents"], json!([]));
-    refused(&[json_type, "Origin: http://x"], 200);
+    refused(&[json_type, "Origin: http://localhost"], 200);
     assert_eq!(host.ask("GET", "/api/host/incidents", &["Origin: http://evil.example"]).status, 200);
 }
 

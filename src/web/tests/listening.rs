@@ -15,7 +15,7 @@ impl Ear {
         let mut stream = TcpStream::connect(host.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-        write!(stream, "GET /api/events{query} HTTP/1.1\r\nHost: x\r\n{headers}\r\n").unwrap();
+        write!(stream, "GET /api/events{query} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").unwrap();
         let mut ear = Self(BufReader::new(stream));
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {

@@ -27,7 +27,7 @@ impl Host {
         let mut stream = TcpStream::connect(self.address).unwrap();
         let (length, kind) = (body.len(), format!("Content-Type: {kind}"));
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{kind}\r\nContent-Length: {length}\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{kind}\r\nContent-Length: {length}\r\n\r\n"
         );
         stream.write_all((head + body).as_bytes()).unwrap();
         read_reply(stream)
