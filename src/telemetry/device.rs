@@ -188,6 +188,8 @@ impl Metrics {
             &self.ffmpeg_restarts,
             &self.chunks_expired,
             &self.chunks_evicted,
+            &self.chunks_shelved,
+            &self.chunks_moved,
         ] {
             counters.remove(&label);
         }

@@ -214,6 +214,10 @@ fn lists_leave_out_what_is_not_for_the_caller() {
     host.user("root", Role::Admin, &[]);
     let one = host.incident("yard", crate::incident::IncidentKind::Freeze, 9, None);
     let (hall, root) = (host.bearer("hall-operator", Role::Operator), host.bearer("root", Role::Admin));
+    let pin = json!({"device": "yard", "start": 1_699_999_000, "end": 1_699_999_060, "why": "theft"});
+    assert_eq!(host.call("POST", "/api/host/pins", &[&hall], &pin).status, 403);
+    let pinned = host.call("POST", "/api/host/pins", &[&root], &pin);
+    assert_eq!(pinned.status, 201, "{}", pinned.text());
     let began = Clock::system().mono();
     while !host.ask("GET", "/api/host/incidents", &[&root]).text().contains("yard") {
         assert!(Clock::system().mono().since(began) < Duration::from_secs(10), "the incident is listed");
@@ -229,7 +233,7 @@ fn lists_leave_out_what_is_not_for_the_caller() {
         seen += usize::from(String::from_utf8_lossy(&all.body).contains("yard"));
         assert_eq!(host.ask("GET", &format!("{address}?device=yard"), &[&hall]).status, 403, "{address}");
     }
-    assert!(seen >= 4, "{seen} lists tell of the yard");
+    assert!(seen >= 6, "{seen} lists tell of the yard");
     let path = format!("/api/host/incidents/{}", one.id);
     let edit = json!({"acknowledged": true});
     assert_eq!(host.ask("GET", &path, &[&root]).status, 200);
@@ -238,6 +242,9 @@ fn lists_leave_out_what_is_not_for_the_caller() {
     let many = host.call("PATCH", "/api/host/incidents", &[&hall], &json!({"ids": [one.id], "acknowledged": true}));
     assert_eq!(many.json()["missing"][0], one.id.as_str());
     assert_eq!(host.call("PATCH", &path, &[&root], &edit).json()["acknowledged"], true);
+    let pin = format!("/api/host/pins/{}", pinned.json()["id"]);
+    let statuses = |who: &str| ["GET", "DELETE"].map(|method| host.call(method, &pin, &[who], &json!({})).status);
+    assert_eq!((statuses(&hall), statuses(&root)), ([404, 404], [200, 204]));
     // However the name is spelt.
     for spelt in ["%79ard", "y%61rd", "%2579ard", "yard%2f", "cam%2f..%2fyard", "cam/../yard", "cam;yard", "yard%00"] {
         let reply = host.ask("GET", &format!("/api/host/timeline/{spelt}"), &[&hall]);
