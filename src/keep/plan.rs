@@ -381,12 +381,15 @@ fn older(a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
 /// Labels that are so much older than their chunk is known to be were set by a clock that was wrong.
 const ODD_90K: i64 = 600 * TICKS_PER_SECOND;
 
+/// Age, start, device, the list it is the next of, and the chunk.
+type Waiting<'a> = (i64, Reverse<Utc90k>, Reverse<usize>, Option<usize>, ByKey<'a>);
+
 /// Chunks of several devices by age, oldest first, without a look at more than are asked for: each device's list is in
 /// order but for chunks with wrong labels, and those wait aside for their turn.
 struct OldestFirst<'a, F> {
     lists: Vec<(usize, &'a Footage<'a>, std::slice::Iter<'a, Arc<ChunkEntry>>)>,
-    /// The next of each list, and the odd ones met so far: age, start, device, and the list it is the next of.
-    next: BinaryHeap<(i64, Reverse<Utc90k>, Reverse<usize>, Option<usize>, ByKey<'a>)>,
+    /// The next of each list, and the odd ones met so far.
+    next: BinaryHeap<Waiting<'a>>,
     now: Now,
     may_go: F,
 }

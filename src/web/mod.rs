@@ -76,6 +76,7 @@ mod restart;
 mod route;
 mod routes;
 mod routes_of_cameras;
+mod routes_of_keeping;
 mod server;
 mod settings;
 mod shape;

@@ -5,15 +5,13 @@ use actix_web::{Route, web};
 use super::{
     access_routes as access, chunks, clip_jobs, clips, events, heatmap, host, incidents, latest, live, maintenance,
     manifest, manual, metadata, mosaics,
-    need::{
-        ADMIN, DEVICE, DEVICES, FOUND, HOST, LIVE, Link, METRICS, OPEN, OPERATE_DEVICE, OPERATE_DEVICES, OPERATE_FOUND,
-    },
+    need::{DEVICE, DEVICES, FOUND, HOST, LIVE, Link, METRICS, OPEN, OPERATE_DEVICE, OPERATE_DEVICES, OPERATE_FOUND},
     openapi::{self, Doc, Param, Reply::*},
-    pins, playlists, restart,
+    playlists, restart,
     route::{Also, Entry, Verb, action, entry, read},
-    routes_of_cameras,
+    routes_of_cameras, routes_of_keeping,
     shape::Shape,
-    shapes, stills, strips, thumbnails, timeline, transcode, ui,
+    shapes, stills, strips, thumbnails, timeline, ui,
 };
 /// Stills side by side, of a minute.
 const fn mosaic(path: &'static str, handler: fn() -> Route, about: &'static str) -> Entry {
@@ -41,10 +39,6 @@ pub(super) const fn param(name: &'static str, shape: Shape, about: &'static str)
 pub(super) const ASKED: &[u16] = &[503];
 /// Of what changes it: refused for other sites, and what a full or broken disk says.
 const CHANGED: &[u16] = &[403, 500, 503, 507];
-/// Of the transcoder's switch: refused when the settings say otherwise.
-const SWITCHED: &[u16] = &[403, 409, 500, 503, 507];
-/// Of what is asked for one file.
-const OF_A_FILE: &[u16] = &[403, 404, 409, 500, 503, 507];
 const YES_OR_NO: Shape = Shape::Word(&["0", "1", "false", "true"]);
 const WHICH_INCIDENTS: &[Param] = &[
     param("device", Shape::Text, "of that device alone, whether or not it is still configured"),
@@ -308,40 +302,8 @@ pub const ROUTES: &[Entry] = &[
             Doc::new("Whether somebody works on it", Json(&shapes::MAINTENANCE)).others(ASKED),
         )
     },
-    Entry {
-        more: &[Also {
-            verb: Verb::Post,
-            need: OPERATE_FOUND,
-            handler: || web::post().to(pins::pin),
-            doc: Doc::new("A range that must stay", Made(&shapes::PIN))
-                .takes(&shapes::PIN_ASKED)
-                .others(&[403, 404, 409, 500, 503, 507]),
-        }],
-        ..entry(
-            "/api/host/pins",
-            DEVICES,
-            || read().to(pins::list),
-            Doc::new("Ranges that must stay, by device and start", Json(&shapes::PINS)).others(ASKED).query(&[param(
-                "device",
-                Shape::Text,
-                "of that device alone, whether or not it is still configured",
-            )]),
-        )
-    },
-    Entry {
-        more: &[Also {
-            verb: Verb::Delete,
-            need: OPERATE_FOUND,
-            handler: || web::delete().to(pins::unpin),
-            doc: Doc::new("It may go like any other", Nothing).others(&[403, 404, 500, 503, 507]),
-        }],
-        ..entry(
-            "/api/host/pins/{id}",
-            FOUND,
-            || read().to(pins::one),
-            Doc::new("One of them", Json(&shapes::PIN)).others(&[404, 503]),
-        )
-    },
+    routes_of_keeping::PINS,
+    routes_of_keeping::PIN,
     routes_of_cameras::CAMERAS,
     // Before the one of any name.
     routes_of_cameras::ACTIVE,
@@ -415,44 +377,11 @@ pub const ROUTES: &[Entry] = &[
                 param("limit", Shape::Between(1, 10_000), "frames at most; `next` tells where to go on"),
             ]),
     ),
-    entry(
-        "/api/transcode",
-        HOST,
-        || read().to(transcode::stats),
-        Doc::new("What was transcoded, what is in work, and what holds it", Json(&shapes::TRANSCODING)).others(ASKED),
-    ),
-    action(
-        "/api/transcode/enable",
-        ADMIN,
-        || web::post().to(transcode::enable),
-        Doc::new("Old footage is encoded anew, from now on", Json(&shapes::TRANSCODING)).others(SWITCHED),
-    ),
-    action(
-        "/api/transcode/disable",
-        ADMIN,
-        || web::post().to(transcode::disable),
-        Doc::new("No more after the file in work, over restarts", Json(&shapes::TRANSCODING)).others(SWITCHED),
-    ),
-    action(
-        "/api/transcode/run",
-        ADMIN,
-        || web::post().to(transcode::run),
-        Doc::new(
-            "One file, or all that qualify; `force`: whatever the age and the time",
-            Json(&shapes::TRANSCODE_ACCEPTED),
-        )
-        .takes(&shapes::TRANSCODE_RUN)
-        .also(202)
-        .others(OF_A_FILE),
-    ),
-    action(
-        "/api/transcode/rollback",
-        ADMIN,
-        || web::post().to(transcode::roll_back),
-        Doc::new("Takes the kept original of a file back", Json(&shapes::TRANSCODE_BACK))
-            .takes(&shapes::TRANSCODE_FILE)
-            .others(OF_A_FILE),
-    ),
+    routes_of_keeping::TRANSCODING,
+    routes_of_keeping::ENABLE,
+    routes_of_keeping::DISABLE,
+    routes_of_keeping::RUN,
+    routes_of_keeping::ROLL_BACK,
     entry(
         "/host/stream/{device}/segments/output.m3u8",
         LIVE,
