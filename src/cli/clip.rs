@@ -138,7 +138,7 @@ fn from_daemon(settings: &Settings, wish: &Wish, mut aside: Aside) -> Result<(As
     let pass = ask(&socket, &Request::Pass, ASK_LIMIT)?.and_then(|pass| pass.as_str().map(str::to_owned));
     let certificate = settings.server.tls_cert.clone();
     let daemon = &Daemon { address: reachable(settings.server.listen), pass, certificate };
-    let mut path = address(&wish.device, &wish.cut(), wish.preset.map_or(Form::File, Form::Encoded));
+    let mut path = address(&wish.device, &wish.cut(), wish.form());
     let (mut until, mut redirects) = (None, 0);
     let mut bar = Bar::new();
     let mut reply = loop {

@@ -122,7 +122,7 @@ const actions = {
       return !now.seeking && now.time >= middle ? now : null;
     });
     const after = await rising(id, 20);
-    return { duration: whole.duration, sought: sought.time, ...after };
+    return { ...after, duration: whole.duration, sought: sought.time };
   },
 
   async back({ id }) {
