@@ -105,6 +105,9 @@ fn show(told: &Value) {
     let status = told.get("status").unwrap_or(&Value::Null);
     let more = status.get("detail").and_then(Value::as_str).map(|it| format!(" ({it})")).unwrap_or_default();
     say(format_args!("state        {}, held by: {}{more}", text(status, "state"), text(status, "gate")));
+    if status.get("enabled") == Some(&Value::Bool(false)) && text(status, "state") != "disabled" {
+        say("             disabled once what is in work is finished");
+    }
     if let Some(current) = status.get("current").filter(|current| current.is_object()) {
         let share = current.get("progress").and_then(Value::as_f64).unwrap_or(0.0) * 100.0;
         let speed = current.get("speed").and_then(Value::as_f64).unwrap_or(0.0);
