@@ -129,7 +129,7 @@ fn a_long_download_outlives_its_chunk() {
     let address = format!("/host/stream/cam/chunks/{}", key.file_name());
     let mut stream = TcpStream::connect(host.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(stream, "GET {address} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {address} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     stream.read_exact(&mut [0; 1]).unwrap();
     let entry = host.device().index.remove(&key).unwrap();
     fs::remove_file(host.root().join(entry.path(host.state.volume.layout(), &host.device().id))).unwrap();

@@ -92,7 +92,7 @@ fn readers_over_a_swap_get_what_they_began_with_or_are_told() {
     let begin = |path: &str| {
         let mut stream = TcpStream::connect(host.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
         let mut first = [0; 1];
         stream.peek(&mut first).unwrap();
         stream
