@@ -169,7 +169,8 @@ impl Host {
         let served = state.clone();
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                served.access.open().await;
+                // A database that does not open keeps nobody from what needs no users.
+                let _ = tokio::time::timeout(Duration::from_secs(10), served.access.open()).await;
                 let server = serve(served, listener, None, 1024).unwrap();
                 tell.send(server.handle()).unwrap();
                 server.await.unwrap();
