@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Access, Caller, Entry, Error, IpAddr, Kind, Live, REFUSED_EVERY, REFUSED_MAX, Result, Session, User, Via, audit,
-    info, secret, sleep, users, warn,
+    Access, Caller, Entry, Error, IpAddr, Kind, Live, REFUSED_EVERY, REFUSED_MAX, Result, Session, User, UserChange,
+    Via, audit, info, secret, sleep, users, warn,
 };
 use crate::telemetry::LoginOutcome;
 
@@ -30,6 +30,36 @@ impl Access {
     }
 
     async fn try_login(self: &Arc<Self>, name: &str, password: String, from: IpAddr) -> Result<Opened> {
+        let user = self.prove(name, password, from).await?;
+        self.begin(&user, from).await
+    }
+
+    /// Their own password, by whoever is signed in with it: all their sessions end, and another begins.
+    pub async fn change_own_password(
+        self: &Arc<Self>,
+        caller: &Caller,
+        password: String,
+        new: String,
+        from: IpAddr,
+    ) -> Result<Opened> {
+        if !matches!(caller.via, Via::Session(_)) {
+            return Err(Error::new(Kind::Forbidden, "only who signed in with a password can change it"));
+        }
+        let wrong = |error: Error| match error.kind {
+            // The session holds: they are known, and 401 would sign them out.
+            Kind::Unauthorized => Error::new(Kind::Invalid, "is wrong").at("password"),
+            _ => error,
+        };
+        self.prove(caller.name(), password, from).await.map_err(wrong)?;
+        let change = UserChange { password: Some(new), ..UserChange::default() };
+        let changed = self.change_user(caller, caller.name(), change).await;
+        changed.map_err(|error| if error.kind == Kind::Invalid { error.at("new_password") } else { error })?;
+        let user = self.user(caller.name()).ok_or_else(|| Error::new(Kind::Unauthorized, "the user is gone"))?;
+        self.begin(&user, from).await
+    }
+
+    /// Of this name with this password. [`Kind::Unauthorized`] otherwise, after as long.
+    async fn prove(self: &Arc<Self>, name: &str, password: String, from: IpAddr) -> Result<Arc<User>> {
         self.known()?;
         self.throttle().attempt(name, from, self.parts.clock.mono())?;
         let user = self.user(name);
@@ -45,7 +75,7 @@ impl Access {
             return Err(Error::new(Kind::Unauthorized, "the name or the password is wrong"));
         };
         self.throttle().forgive(name, from);
-        self.begin(&user, from).await
+        Ok(user)
     }
 
     async fn begin(&self, user: &User, from: IpAddr) -> Result<Opened> {

@@ -372,6 +372,7 @@ impl Desk {
     /// Makes the device what file and database say it should be.
     async fn settle_one(&mut self, id: &DeviceId) -> Result<Done> {
         let wanted = self.in_file(id).or(self.stored.camera(id).map(|stored| &stored.camera)).cloned();
+        let before = self.yard.cameras().find(|camera| camera.id == *id).map(|camera| camera.area.clone());
         let done = self.yard.put(id, wanted.as_ref()).await;
         match &done {
             Ok(_) => drop(self.refused.remove(id)),
@@ -389,7 +390,9 @@ impl Desk {
         };
         self.count(kind);
         let data = wanted.map(|it| json!({"name": it.display_name(), "area": it.area, "enabled": it.enabled}));
-        self.events.publish(Topic::Device, event, Some(id), data.unwrap_or_else(|| json!({})));
+        // Where it was: whoever saw it there hears that it is gone.
+        let data = data.unwrap_or_else(|| json!({"area": before.unwrap_or_default()}));
+        self.events.publish(Topic::Device, event, Some(id), data);
         done
     }
 

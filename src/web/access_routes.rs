@@ -27,6 +27,14 @@ pub const LOGOUT: Entry = action(
     || web::post().to(auth::logout),
     Doc::new("Ends the session", Json(&shapes::DONE)).others(&[500, 507]),
 );
+pub const PASSWORD: Entry = action(
+    "/api/auth/password",
+    HOST,
+    || web::post().to(auth::password),
+    Doc::new("One's own password: all one's sessions end, and another begins", Json(&shapes::LOGIN))
+        .takes(&shapes::PASSWORD_ASKED)
+        .others(&[401, 403, 429, 500, 503, 507]),
+);
 pub const ME: Entry = entry(
     "/api/auth/me",
     OPEN,

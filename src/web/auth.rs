@@ -14,33 +14,30 @@ use super::{
     guard::COOKIE,
     incidents::{fields, invalid, unknown},
 };
-use crate::{access::Caller, error::Result};
+use crate::{
+    access::{Caller, Opened},
+    error::Result,
+};
 
 /// `POST /api/auth/login` `{username, password}`
 pub async fn login(request: HttpRequest, state: State, body: web::Json<Value>) -> Result<HttpResponse> {
-    let (mut name, mut password) = (None, None);
-    for (field, value) in fields(&body)? {
-        let text = || value.as_str().map(str::to_owned).ok_or_else(|| invalid(field, "must be a text"));
-        match field.as_str() {
-            "username" => name = Some(text()?),
-            "password" => password = Some(text()?),
-            other => return Err(unknown(other)),
-        }
-    }
-    let name = name.ok_or_else(|| invalid("username", "is missing"))?;
-    let password = password.ok_or_else(|| invalid("password", "is missing"))?;
+    let [name, password] = both(&body, ["username", "password"])?;
     let client = Client::of(request.head(), &state.settings.server);
     let opened = state.access.login(&name, password, client.address).await?;
-    let seconds = i64::from(state.settings.auth.session_hours) * 3600;
-    let body = json!({
-        "success": true,
-        "user": who(&opened.caller),
-        "csrf_token": opened.caller.csrf(),
-        "session_seconds": seconds,
-    });
-    let mut reply = HttpResponse::Ok();
-    reply.cookie(cookie(&state, client, &opened.secret, seconds));
-    Ok(fresh(reply, body))
+    Ok(signed_in(&state, client, &opened))
+}
+
+/// `POST /api/auth/password` `{password, new_password}`
+pub async fn password(
+    request: HttpRequest,
+    state: State,
+    caller: Caller,
+    body: web::Json<Value>,
+) -> Result<HttpResponse> {
+    let [password, new] = both(&body, ["password", "new_password"])?;
+    let client = Client::of(request.head(), &state.settings.server);
+    let opened = state.access.change_own_password(&caller, password, new, client.address).await?;
+    Ok(signed_in(&state, client, &opened))
 }
 
 /// `POST /api/auth/logout`
@@ -80,6 +77,33 @@ pub async fn me(state: State, caller: Caller) -> HttpResponse {
         body["csrf_token"] = csrf.into();
     }
     fresh(HttpResponse::Ok(), body)
+}
+
+/// Two texts, and nothing else.
+fn both(body: &Value, names: [&str; 2]) -> Result<[String; 2]> {
+    let body = fields(body)?;
+    if let Some(other) = body.keys().find(|name| !names.contains(&name.as_str())) {
+        return Err(unknown(other));
+    }
+    let text = |name| match body.get(name) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(_) => Err(invalid(name, "must be a text")),
+        None => Err(invalid(name, "is missing")),
+    };
+    Ok([text(names[0])?, text(names[1])?])
+}
+
+fn signed_in(state: &WebState, client: Client, opened: &Opened) -> HttpResponse {
+    let seconds = i64::from(state.settings.auth.session_hours) * 3600;
+    let body = json!({
+        "success": true,
+        "user": who(&opened.caller),
+        "csrf_token": opened.caller.csrf(),
+        "session_seconds": seconds,
+    });
+    let mut reply = HttpResponse::Ok();
+    reply.cookie(cookie(state, client, &opened.secret, seconds));
+    fresh(reply, body)
 }
 
 fn who(caller: &Caller) -> Value {

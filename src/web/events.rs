@@ -158,9 +158,11 @@ impl Stream {
 }
 
 impl Stream {
-    /// What is about no device is about the host.
+    /// What is about no device is about the host. A device that is gone was where the event says that it was.
     fn may_hear(&self, event: &Event) -> bool {
-        event.device.as_ref().is_none_or(|device| self.state.sees(&self.caller, device))
+        let Some(device) = &event.device else { return true };
+        let was = || self.caller.sees(device.as_str(), event.data["area"].as_str().unwrap_or_default());
+        self.state.sees(&self.caller, device) || (self.state.device(device.as_str()).is_err() && was())
     }
 }
 

@@ -83,6 +83,7 @@ pub const ROUTES: &[Entry] = &[
     },
     access::LOGIN,
     access::LOGOUT,
+    access::PASSWORD,
     access::ME,
     access::USERS,
     access::USER,

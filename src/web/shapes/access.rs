@@ -12,6 +12,8 @@ const WHO: Shape = Fields(&[
 
 pub const LOGIN_ASKED: Shape = Fields(&[("username", Text), ("password", Text)]);
 
+pub const PASSWORD_ASKED: Shape = Fields(&[("password", Text), ("new_password", Text)]);
+
 pub const LOGIN: Shape = Fields(&[("success", Flag), ("user", WHO), ("csrf_token", Text), ("session_seconds", Count)]);
 
 pub const DONE: Shape = Fields(&[("success", Flag)]);
