@@ -45,6 +45,10 @@ if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
             gstreamer1.0-libav)
     fi
 fi
+if [ "$purpose" = test ] && ! /usr/bin/python3 -c 'import ensurepip' >/dev/null 2>&1; then
+    # For the tool of tests/e2e_fuzz.rs, below.
+    missing+=(python3-venv)
+fi
 if [ "$purpose" = lint ]; then
     need systemd-analyze systemd
 fi
@@ -67,6 +71,19 @@ if [ ${#missing[@]} -gt 0 ]; then
         exit 1
     fi
     rm -f "$log"
+fi
+
+wanted=$(dirname "$0")/../tests/fixtures/schemathesis.txt
+tool=$(dirname "$0")/../target/schemathesis
+if [ "$purpose" = test ] && ! cmp -s "$wanted" "$tool/installed.txt"; then
+    # Of tests/e2e_fuzz.rs, which skips without it; each version is pinned.
+    rm -rf "$tool"
+    if /usr/bin/python3 -m venv "$tool" && "$tool/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"; then
+        cp "$wanted" "$tool/installed.txt"
+    else
+        echo "capstan: schemathesis could not be installed; the API is not fuzzed" >&2
+        rm -rf "$tool"
+    fi
 fi
 
 if [ "$purpose" = test ] || [ "$purpose" = bench ]; then

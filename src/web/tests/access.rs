@@ -333,7 +333,7 @@ fn whoever_is_signed_in_changes_their_own_password_and_nothing_else() {
 
 #[test]
 fn events_are_told_to_those_who_may_see_what_they_are_about() {
-    let host = guarded(|settings| settings.limits.event_listeners = 3);
+    let host = guarded(|_| {});
     host.user("hall-viewer", Role::Viewer, &["Hall"]);
     let rights = Rights { areas: Vec::new(), cameras: vec!["attic".parse().unwrap()] };
     let new = NewUser { name: "attic".into(), password: Some(PASSWORD.into()), role: Role::Viewer, rights };
@@ -353,6 +353,13 @@ fn events_are_told_to_those_who_may_see_what_they_are_about() {
     publish(Some("attic"), 6, "Yard");
     publish(None, 7, "");
     let heard = |user: &str| {
+        let began = Clock::system().mono();
+        // That whoever listened before is gone shows when there is something to tell.
+        while host.state.metrics.event_listeners.get() > 0 {
+            assert!(Clock::system().mono().since(began) < Duration::from_secs(10), "the place is free again");
+            publish(None, 8, "");
+            std::thread::yield_now();
+        }
         let bearer = host.bearer(user, Role::Viewer);
         let mut stream = TcpStream::connect(host.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -369,8 +376,8 @@ fn events_are_told_to_those_who_may_see_what_they_are_about() {
         data.filter_map(|data| serde_json::from_str::<Value>(data).unwrap()["n"].as_u64()).collect::<Vec<_>>()
     };
     assert_eq!(heard("hall-viewer"), [1, 4, 7]);
-    assert_eq!(heard("attic"), [6, 7]);
-    assert_eq!(heard("root"), [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(heard("attic")[..2], [6, 7]);
+    assert_eq!(heard("root")[..7], [1, 2, 3, 4, 5, 6, 7]);
 }
 
 #[test]
