@@ -155,6 +155,59 @@ fn run(setup: &Setup, arguments: &[&str], input: &str) -> (i32, String) {
 }
 
 #[test]
+fn whoever_has_a_link_plays_its_range_of_real_footage_and_nothing_else() {
+    let _turn = Turn::wait();
+    let daemon = TestDaemon::start(guarded());
+    let admin = login(&daemon, "admin", &first_password(&daemon.log()).unwrap());
+    until("more than a chunk is recorded", 60, || daemon.committed_seconds("cam") > 14.0);
+    let timeline = daemon.get_with("/api/host/timeline/cam", &admin.headers()).json();
+    let start: capstan::clock::Utc90k = timeline["coverage"][0]["start"].as_str().unwrap().parse().unwrap();
+    // Over the end of the first chunk.
+    let (start, end) = (start + 2 * 90_000, start + 12 * 90_000);
+    let asked = json!({"device": "cam", "start": start.rfc3339(), "end": end.rfc3339()});
+    let told = change(&daemon, &admin, "POST", "/api/host/share", &asked);
+    assert!([200, 201].contains(&told.status), "{}", told.text());
+    let told = told.json();
+    let address = |name: &str| told[name].as_str().unwrap().to_owned();
+
+    let file = daemon.setup.folder().join("shared.mp4");
+    let clip = daemon.get(&address("clip_url"));
+    assert_eq!(clip.status, 200, "{}", clip.text());
+    fs::write(&file, &clip.body).unwrap();
+    common::media::assert_decodes(&file);
+    let seconds = common::media::duration_seconds(&file);
+    assert!((9.5..=10.5).contains(&seconds), "{seconds}");
+
+    // FFmpeg knows nothing of links but what the playlist says.
+    let played = daemon.setup.folder().join("played.mp4");
+    let mut command = std::process::Command::new("ffmpeg");
+    let playlist = format!("http://{}{}", daemon.address(), address("playlist_url"));
+    command.args(["-v", "error", "-xerror", "-i", &playlist, "-c", "copy"]).arg(&played);
+    let (code, said) = finished(command);
+    assert_eq!(code, 0, "{said}");
+    common::media::assert_decodes(&played);
+    let seconds = common::media::duration_seconds(&played);
+    assert!((9.5..=13.0).contains(&seconds), "whole GOPs: {seconds}");
+    let still = daemon.get(&address("still_url"));
+    assert_eq!((still.status, &still.body[..2]), (200, &[0xFF, 0xD8][..]));
+
+    let share = told["share"].as_str().unwrap();
+    let beyond = format!("/api/host/clip/cam.mp4?start={start}&end={}&share={share}", end + 90_000);
+    for (path, status) in [
+        (beyond.as_str(), 403),
+        (&*format!("/api/host/screenshot/cam?share={share}"), 403),
+        (&*format!("/host/stream/cam/segments/output.m3u8?share={share}"), 401),
+        (&*format!("/api/host/state?share={share}"), 401),
+        ("/api/host/timeline/cam", 401),
+    ] {
+        assert_eq!(daemon.get(path).status, status, "{path}");
+    }
+    assert_eq!(change(&daemon, &admin, "DELETE", "/api/host/share", &json!({})).status, 204);
+    assert_eq!(daemon.get(&address("clip_url")).status, 401);
+    assert!(!daemon.log().contains(share), "a link in the log opens what it opens");
+}
+
+#[test]
 fn tls_of_its_own_and_a_renewed_certificate() {
     let _turn = Turn::wait();
     let address = free_address();

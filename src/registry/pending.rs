@@ -48,8 +48,8 @@ pub struct Waiting {
 
 /// What somebody waits for.
 pub trait Asked: Send {
-    /// Inside the transaction.
-    fn run(&mut self, connection: &Connection);
+    /// Inside the transaction. What is returned failed for the database's sake, and so would all that is asked with it.
+    fn run(&mut self, connection: &Connection) -> Option<Error>;
     /// After it: durable, or not.
     fn answer(self: Box<Self>, committed: &Result<()>);
 }
@@ -271,18 +271,25 @@ where
     F: FnOnce(&Connection) -> Result<T> + Send,
     R: FnOnce(Result<T>) + Send,
 {
-    fn run(&mut self, connection: &Connection) {
+    fn run(&mut self, connection: &Connection) -> Option<Error> {
         self.outcome = self.work.take().map(|work| savepoint(connection, work));
+        let failed = self.outcome.as_ref()?.as_ref().err()?;
+        is_of_the_database(failed).then(|| Error::new(failed.kind, failed.message.clone()))
     }
 
     fn answer(self: Box<Self>, committed: &Result<()>) {
         let outcome = match (self.outcome, committed) {
             // What was refused is refused whatever became of the rest.
-            (Some(Err(error)), _) => Err(error),
-            (Some(Ok(done)), Ok(())) => Ok(done),
+            (Some(Err(error)), _) if !is_of_the_database(&error) => Err(error),
+            (Some(outcome), Ok(())) => outcome,
             (_, Err(error)) => Err(Error::new(error.kind, error.message.clone())),
             (None, Ok(())) => Err(Error::new(Kind::Internal, "the database was not asked")),
         };
         (self.reply)(outcome);
     }
+}
+
+/// Whether the disk refused, not we.
+fn is_of_the_database(error: &Error) -> bool {
+    matches!(error.kind, Kind::Io | Kind::Full)
 }

@@ -182,7 +182,9 @@ impl Writer {
                 }
             }
             for edit in edits.iter_mut() {
-                edit.run(connection);
+                if let Some(error) = edit.run(connection) {
+                    return Err(error);
+                }
             }
             connection.execute_batch("COMMIT").map_err(&doing)
         });
