@@ -161,10 +161,12 @@ fn whoever_has_a_link_plays_its_range_of_real_footage_and_nothing_else() {
     let admin = login(&daemon, "admin", &first_password(&daemon.log()).unwrap());
     until("more than a chunk is recorded", 60, || daemon.committed_seconds("cam") > 14.0);
     let timeline = daemon.get_with("/api/host/timeline/cam", &admin.headers()).json();
-    let start: capstan::clock::Utc90k = timeline["coverage"][0]["start"].as_str().unwrap().parse().unwrap();
+    let start: jiff::Timestamp = timeline["coverage"][0]["start"].as_str().unwrap().parse().unwrap();
+    let start = capstan::clock::Utc90k::from_ms(start.as_millisecond());
     // Over the end of the first chunk.
     let (start, end) = (start + 2 * 90_000, start + 12 * 90_000);
-    let asked = json!({"device": "cam", "start": start.rfc3339(), "end": end.rfc3339()});
+    let expires = (end + 3600 * 90_000).rfc3339();
+    let asked = json!({"device": "cam", "start": start.rfc3339(), "end": end.rfc3339(), "expires": expires});
     let told = change(&daemon, &admin, "POST", "/api/host/share", &asked);
     assert!([200, 201].contains(&told.status), "{}", told.text());
     let told = told.json();
@@ -192,7 +194,8 @@ fn whoever_has_a_link_plays_its_range_of_real_footage_and_nothing_else() {
     assert_eq!((still.status, &still.body[..2]), (200, &[0xFF, 0xD8][..]));
 
     let share = told["share"].as_str().unwrap();
-    let beyond = format!("/api/host/clip/cam.mp4?start={start}&end={}&share={share}", end + 90_000);
+    let beyond =
+        format!("/api/host/clip/cam.mp4?start={}&end={}&share={share}", start.rfc3339(), (end + 90_000).rfc3339());
     for (path, status) in [
         (beyond.as_str(), 403),
         (&*format!("/api/host/screenshot/cam?share={share}"), 403),
