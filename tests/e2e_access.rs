@@ -205,6 +205,20 @@ fn whoever_has_a_link_plays_its_range_of_real_footage_and_nothing_else() {
     ] {
         assert_eq!(daemon.get(path).status, status, "{path}");
     }
+    // A job of footage is for those who may see the footage.
+    let user = json!({"name": "gardener", "role": "operator", "password": "the-gardeners", "areas": ["Yard"]});
+    assert_eq!(change(&daemon, &admin, "POST", "/api/users", &user).status, 200);
+    let gardener = login(&daemon, "gardener", "the-gardeners");
+    let wish = format!("/api/host/clip/cam.mp4?start={}&duration=1&preset=low", start.rfc3339());
+    let begun = daemon.get_with(&wish, &admin.headers());
+    assert_eq!(begun.status, 202, "{}", begun.text());
+    let job = begun.json()["job_url"].as_str().unwrap().to_owned();
+    assert_eq!(daemon.get_with(&job, &gardener.headers()).status, 404);
+    assert_eq!(change(&daemon, &gardener, "DELETE", &job, &json!({})).status, 404);
+    until("it is encoded", 60, || daemon.get_with(&job, &admin.headers()).status == 200);
+    assert_eq!(daemon.get_with(&format!("{job}.mp4"), &gardener.headers()).status, 404);
+    assert_eq!(daemon.get_with(&format!("{job}.mp4"), &admin.headers()).status, 200);
+
     assert_eq!(change(&daemon, &admin, "DELETE", "/api/host/share", &json!({})).status, 204);
     assert_eq!(daemon.get(&address("clip_url")).status, 401);
     assert!(!daemon.log().contains(share), "a link in the log opens what it opens");
