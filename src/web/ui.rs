@@ -103,12 +103,15 @@ mod tests {
             let request = actix_web::test::TestRequest::with_uri(path).method(method).to_http_request();
             assert_eq!(is_page(&request), expected, "{path}");
         };
-        for path in ["/device/lobby", "/device/lobby?t=1763610000", "/settings/users", "/system", "/login", "/heatmap/"] {
+        for path in ["/device/lobby", "/device/lobby?t=1763610000", "/settings/users", "/system", "/login", "/heatmap/"]
+        {
             check(Method::GET, path, true);
         }
         check(Method::HEAD, "/incidents", true);
         check(Method::POST, "/incidents", false);
-        for path in ["/", "/api/none", "/host/none", "/assets/device", "/devices", "/metrics/device", "/%64evice", "//api/none"] {
+        for path in
+            ["/", "/api/none", "/host/none", "/assets/device", "/devices", "/metrics/device", "/%64evice", "//api/none"]
+        {
             check(Method::GET, path, false);
         }
     }

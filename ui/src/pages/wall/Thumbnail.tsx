@@ -1,7 +1,7 @@
 // The newest picture of a device. It is asked for while it is on screen: when something happens there, and now and then.
 import { useEffect, useRef, useState } from "react";
 import { address } from "../../api/client";
-import { picture } from "../../api/pictures";
+import { draw, picture } from "../../api/pictures";
 import type { Device } from "../../api/types";
 import { subscribe } from "../../events/hub";
 import { useIsAway } from "../../store/state";
@@ -19,6 +19,7 @@ function hasPicture(device: Device): boolean {
 
 export function Thumbnail({ device }: { device: Device }) {
   const frame = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
   const [shown, setShown] = useState(false);
   const [seen, setSeen] = useState(false);
   const isAway = useIsAway();
@@ -43,11 +44,10 @@ export function Thumbnail({ device }: { device: Device }) {
       if (busy || document.hidden || performance.now() - asked < AT_MOST_EVERY_MS) return;
       busy = true;
       asked = performance.now();
-      const image = await picture(address("GET /api/host/screenshot/{device}", { device: id }, { width: WIDTH }), end.signal);
+      const newest = await picture(address("GET /api/host/screenshot/{device}", { device: id }, { width: WIDTH }), end.signal);
       busy = false;
-      if (!image || end.signal.aborted) return;
-      frame.current?.querySelector("img")?.remove();
-      frame.current?.prepend(image);
+      if (!newest || !canvas.current) return;
+      draw(canvas.current, newest);
       setShown(true);
     };
     void refresh();
@@ -63,6 +63,7 @@ export function Thumbnail({ device }: { device: Device }) {
   const isOld = shown && !hasPicture(device);
   return (
     <div ref={frame} className={isOld ? "thumbnail old" : "thumbnail"}>
+      <canvas ref={canvas} hidden={!shown} aria-hidden="true" />
       {!shown && <span className="thumbnail-note">{hasPicture(device) ? "" : wall.noPicture}</span>}
     </div>
   );
