@@ -42,6 +42,9 @@ fn the_page_plays_live_and_finished_and_recovers_by_itself() {
         let live = browser.ask("live", json!({"id": device}));
         println!("{device}: live, {} s behind, {} px wide, {} frames", live["delay"], live["width"], live["frames"]);
     }
+    // A browser opens six connections to a host: its tabs share one stream of events.
+    let listeners = |text: &str| text.lines().any(|line| line == "capstan_event_listeners 1");
+    until("three tabs listen as one", 10, || listeners(&daemon.get("/metrics").text()));
 
     // The first may have begun a moment before its end: too short to seek in.
     until("a chunk of some length is sealed", 40, || {

@@ -4,7 +4,7 @@ type Nothing = Record<never, never>;
 
 /** Every operation of the daemon: `METHOD /path`. */
 export interface Operations {
-  /** The page: devices live, their state and chunks */
+  /** The page, and of each address that it makes of itself: `/device/{id}`, `/incidents`, `/system`, `/settings` */
   "GET /": {
     path: Nothing;
     query: Nothing;
