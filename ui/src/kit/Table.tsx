@@ -6,6 +6,8 @@ export interface Column<T> {
   title: string;
   cell: (row: T) => ReactNode;
   isNumber?: boolean;
+  /** Text that may take several lines. */
+  wraps?: boolean;
 }
 
 export function Table<T>({ label, columns, rows, rowKey }: { label: string; columns: Column<T>[]; rows: T[]; rowKey: (row: T) => string }) {
@@ -23,7 +25,7 @@ export function Table<T>({ label, columns, rows, rowKey }: { label: string; colu
           {rows.map((row) => (
             <tr key={rowKey(row)}>
               {columns.map((column) => (
-                <td key={column.key} className={column.isNumber ? "number" : undefined}>{column.cell(row)}</td>
+                <td key={column.key} className={column.isNumber ? "number" : column.wraps ? "wrap" : undefined}>{column.cell(row)}</td>
               ))}
             </tr>
           ))}

@@ -38,7 +38,7 @@ export function Thumbnail({ device }: { device: Device }) {
   useEffect(() => {
     if (!wanted) return;
     const end = new AbortController();
-    let asked = 0;
+    let asked = -Infinity;
     let busy = false;
     const refresh = async () => {
       if (busy || document.hidden || performance.now() - asked < AT_MOST_EVERY_MS) return;
