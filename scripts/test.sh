@@ -18,6 +18,8 @@ started=$SECONDS
 failed=0
 
 scripts/lint_units.sh || failed=1
+# What the pages decide by themselves: times, addresses, rights, keys, the types of the API.
+npm --prefix ui test --silent || failed=1
 
 if cargo nextest --version >/dev/null 2>&1; then
     profile=default

@@ -313,6 +313,17 @@ mod tests {
 
     use super::*;
 
+    /// `ui/openapi.json`, of which the page's types are made (`npm run api` in `ui/`).
+    #[test]
+    fn the_page_knows_this_document() {
+        let text = format!("{}\n", serde_json::to_string_pretty(&*DOCUMENT).unwrap());
+        if std::env::var_os("CAPSTAN_BLESS").is_some() {
+            std::fs::write("ui/openapi.json", &text).unwrap();
+        }
+        let kept = std::fs::read_to_string("ui/openapi.json").unwrap_or_default();
+        assert!(kept == text, "CAPSTAN_BLESS=1 writes it anew; then `npm run api` in ui/");
+    }
+
     #[test]
     fn every_part_of_a_path_is_described_once_and_every_operation_has_its_own_name() {
         let mut names = HashSet::new();

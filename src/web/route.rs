@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use actix_web::{
-    Route, guard,
+    HttpRequest, HttpResponse, Route, guard,
     http::Method,
     middleware::{Compress, from_fn},
     web,
 };
 
-use super::{error, guard::admit, need::Need, openapi::Doc, routes::ROUTES};
+use super::{error, guard::admit, need::Need, openapi::Doc, routes::ROUTES, ui};
 use crate::error::{Error, Kind};
 
 /// One address.
@@ -93,6 +93,11 @@ pub(super) fn read() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
+/// What no route names: one of the page's own addresses, or nothing.
+async fn elsewhere(request: HttpRequest) -> HttpResponse {
+    if ui::is_page(&request) { ui::index(request).await } else { error::no_such_route(request).await }
+}
+
 /// Puts the table in force; what it does not name, or not with that method, is refused.
 pub fn routes(config: &mut web::ServiceConfig) {
     // Each address is tried in turn, and players ask for footage all the time. No address of footage is another's too.
@@ -113,5 +118,5 @@ pub fn routes(config: &mut web::ServiceConfig) {
         web::QueryConfig::default()
             .error_handler(|error, _| Error::new(Kind::Invalid, format!("the query cannot be read: {error}")).into()),
     );
-    config.default_service(web::to(error::no_such_route));
+    config.default_service(web::to(elsewhere));
 }

@@ -69,7 +69,7 @@ pub const ROUTES: &[Entry] = &[
             "/",
             OPEN,
             || read().to(ui::index),
-            Doc::new("The page: devices live, their state and chunks", Text("text/html; charset=utf-8")).others(&[304]),
+            Doc::new("The page, and of each address that it makes of itself: `/device/{id}`, `/incidents`, `/system`, `/settings`", Text("text/html; charset=utf-8")).others(&[304]),
         )
     },
     Entry {

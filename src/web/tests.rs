@@ -411,6 +411,13 @@ fn the_page_is_served_with_a_strict_policy() {
     assert!(page.text().contains("Capstan"));
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(host.get("/assets/none.js").status, 404);
+    let deep = host.get("/device/cam?t=1763610000");
+    assert_eq!((deep.status, deep.text()), (200, page.text()));
+    assert_eq!(deep.header("content-security-policy"), page.header("content-security-policy"));
+    for none in ["/api/device", "/api/host/none", "/host/device", "/nothing"] {
+        let reply = host.get(none);
+        assert_eq!((reply.status, reply.json()["error"]["kind"].as_str()), (404, Some("not_found")), "{none}");
+    }
     let manual = host.get("/api/docs");
     assert_eq!(manual.header("content-security-policy"), page.header("content-security-policy"));
     let style = manual.text().split("stylesheet href=\"").nth(1).map(|rest| rest.split('"').next().unwrap());

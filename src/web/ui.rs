@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
     web,
 };
 use bytes::Bytes;
@@ -19,7 +19,16 @@ pub const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'sel
                       media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-/// `GET /`
+/// First parts of the addresses that the page makes of itself: each is the page, so that a reload or a link leads back.
+pub const PAGES: [&str; 6] = ["device", "heatmap", "incidents", "system", "settings", "login"];
+
+/// Whether somebody opens such an address. Whatever else is in no route is refused, as programs expect.
+pub fn is_page(request: &HttpRequest) -> bool {
+    let first = request.path().trim_start_matches('/').split('/').next().unwrap_or_default();
+    matches!(*request.method(), Method::GET | Method::HEAD) && PAGES.contains(&first)
+}
+
+/// `GET /`, and the addresses of [`is_page`].
 pub async fn index(request: HttpRequest) -> HttpResponse {
     match Files::get("index.html") {
         // Asked for each time: it names the files of this very build.
@@ -86,6 +95,39 @@ mod tests {
         }
         assert_eq!(content_type("index-BKVyYgQW.css"), "text/css; charset=utf-8");
         assert_eq!(content_type("../etc/passwd"), "application/octet-stream");
+    }
+
+    #[test]
+    fn addresses_of_the_page_are_the_page() {
+        let check = |method: Method, path: &str, expected: bool| {
+            let request = actix_web::test::TestRequest::with_uri(path).method(method).to_http_request();
+            assert_eq!(is_page(&request), expected, "{path}");
+        };
+        for path in ["/device/lobby", "/device/lobby?t=1763610000", "/settings/users", "/system", "/login", "/heatmap/"]
+        {
+            check(Method::GET, path, true);
+        }
+        check(Method::HEAD, "/incidents", true);
+        check(Method::POST, "/incidents", false);
+        for path in
+            ["/", "/api/none", "/host/none", "/assets/device", "/devices", "/metrics/device", "/%64evice", "//api/none"]
+        {
+            check(Method::GET, path, false);
+        }
+    }
+
+    /// `path: "/device/:id"` in `ui/src/pages/device/page.ts`.
+    #[test]
+    fn every_page_survives_a_reload() {
+        let mut count = 0;
+        for folder in std::fs::read_dir("ui/src/pages").unwrap() {
+            let Ok(text) = std::fs::read_to_string(folder.unwrap().path().join("page.ts")) else { continue };
+            let path = text.split("path: \"/").nth(1).and_then(|rest| rest.split('"').next()).expect(&text);
+            let first = path.split('/').next().unwrap();
+            assert!(first.is_empty() || PAGES.contains(&first), "{path} is not in PAGES");
+            count += 1;
+        }
+        assert!(count >= 4, "{count}");
     }
 
     #[test]

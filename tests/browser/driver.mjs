@@ -1,4 +1,4 @@
-// One Chromium on one page, driven line by line: a JSON command in, a JSON reply out. What must hold is asserted by
+// One Chromium on the wall and, in a tab of its own each, on the devices that are asked about; driven line by line: a JSON command in, a JSON reply out. What must hold is asserted by
 // tests/e2e_browser.rs; this file only acts, waits and reports.
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
@@ -13,30 +13,42 @@ const requests = [];
 const problems = [];
 
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
-const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-page.setDefaultTimeout(WAIT_MS);
-page.on("console", (message) => {
-  if (message.type() === "error") problems.push(`console: ${message.text()} (${message.location().url})`);
-});
-page.on("pageerror", (error) => problems.push(`exception: ${error}`));
-page.on("request", (request) => {
-  const url = new URL(request.url());
-  if (url.protocol !== "blob:" && url.protocol !== "data:" && url.host !== host) problems.push(`elsewhere: ${url}`);
-  requests.push({ url: url.pathname, at: Date.now(), request });
-});
-page.on("response", async (response) => {
-  if (!response.url().endsWith(".m3u8") || response.status() !== 200) return;
-  const entry = requests.find((one) => one.request === response.request());
-  const text = await response.text().catch(() => "");
-  entry.sequence = Number(/#EXT-X-MEDIA-SEQUENCE:(\d+)/.exec(text)?.[1] ?? Number.NaN);
-});
-await page.addInitScript(() => {
+const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+context.setDefaultTimeout(WAIT_MS);
+await context.addInitScript(() => {
   document.addEventListener("securitypolicyviolation", (event) => {
     console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
   });
 });
+context.on("page", (page) => {
+  page.on("console", (message) => {
+    if (message.type() === "error") problems.push(`console: ${message.text()} (${message.location().url})`);
+  });
+  page.on("pageerror", (error) => problems.push(`exception: ${error}`));
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.protocol !== "blob:" && url.protocol !== "data:" && url.host !== host) problems.push(`elsewhere: ${url}`);
+    requests.push({ url: url.pathname, at: Date.now(), request });
+  });
+  page.on("response", async (response) => {
+    if (!response.url().endsWith(".m3u8") || response.status() !== 200) return;
+    const entry = requests.find((one) => one.request === response.request());
+    const text = await response.text().catch(() => "");
+    entry.sequence = Number(/#EXT-X-MEDIA-SEQUENCE:(\d+)/.exec(text)?.[1] ?? Number.NaN);
+  });
+});
+const page = await context.newPage();
 
-const device = (id) => page.locator(`section[data-device="${id}"]`);
+/** Each device's tab, opened by its own address when it is first asked about, and never reloaded. */
+const tabs = new Map();
+async function device(id) {
+  if (!tabs.has(id)) {
+    const tab = await context.newPage();
+    tabs.set(id, tab);
+    await tab.goto(new URL(`/device/${encodeURIComponent(id)}`, base).href);
+  }
+  return tabs.get(id).locator(`section[data-device="${id}"]`);
+}
 
 /** Looks again until `look` returns something; a clear error when it never does. */
 async function until(what, look) {
@@ -49,8 +61,8 @@ async function until(what, look) {
   }
 }
 
-const picture = (id) =>
-  device(id).locator("video").evaluate((video) => ({
+const picture = async (id) =>
+  (await device(id)).locator("video").evaluate((video) => ({
     width: video.videoWidth,
     frames: video.getVideoPlaybackQuality().totalVideoFrames,
     time: video.currentTime,
@@ -73,8 +85,10 @@ async function rising(id, more) {
 }
 
 const actions = {
+  /** The wall, or the form where somebody has to sign in. */
   async open() {
     await page.goto(base);
+    await page.locator("[data-tile], form.door, .empty").first().waitFor();
     return {};
   },
 
@@ -84,18 +98,21 @@ const actions = {
     await page.locator('form.door input[name="password"]').fill(password);
     await page.locator("form.door button").click();
     return until("signed in or refused", async () => {
-      const wrong = page.locator("form.door .reason");
-      if (await page.locator("section.entrance").isHidden()) return { inside: true };
+      const wrong = page.locator("form.door .door-fault");
+      if (await page.locator(".entrance").isHidden()) return { inside: true };
       return (await wrong.isVisible()) ? { inside: false, said: await wrong.textContent() } : null;
     });
   },
 
   /** By its button; then what the page shows and may still ask. */
   async logout() {
-    await page.locator("#leave").click();
+    // A tab that looks on would ask with a session that has ended.
+    for (const tab of tabs.values()) await tab.close();
+    tabs.clear();
+    await page.locator('[data-act="sign-out"]').click();
     await page.locator("form.door").waitFor({ state: "visible" });
     const status = await page.evaluate(async () => (await fetch("/api/auth/me")).json());
-    return { user: status.user, devices: await page.locator("section.device").count() };
+    return { user: status.user, devices: await page.locator("[data-tile], [data-device]").count() };
   },
 
   /** The live picture moves, and (given `since`, RFC 3339) was taken after that. */
@@ -109,14 +126,14 @@ const actions = {
 
   /** Plays the chunk of this address by its button and seeks to its middle. */
   async chunk({ id, url }) {
-    const row = device(id).locator("li", { has: page.locator(`a[href="${url}"]`) });
+    const row = (await device(id)).locator("li", { has: tabs.get(id).locator(`a[href="${url}"]`) });
     await row.locator("button").click();
     const whole = await until(`${id}: metadata of ${url}`, async () => {
       const now = await picture(id);
       return now.source.endsWith(url) && now.duration !== null && now.width > 0 ? now : null;
     });
     const middle = whole.duration / 2;
-    await device(id).locator("video").evaluate((video, to) => (video.currentTime = to), middle);
+    await (await device(id)).locator("video").evaluate((video, to) => (video.currentTime = to), middle);
     const sought = await until(`${id}: the seek to ${middle}`, async () => {
       const now = await picture(id);
       return !now.seeking && now.time >= middle ? now : null;
@@ -126,7 +143,7 @@ const actions = {
   },
 
   async back({ id }) {
-    await device(id).locator("button.back").click();
+    await (await device(id)).locator("button.back").click();
     return rising(id, 20);
   },
 
@@ -135,7 +152,8 @@ const actions = {
    * sealed in the middle of looking: then the address has become a finished one.
    */
   async offered({ id }) {
-    return page.evaluate(async (id) => {
+    await device(id);
+    return tabs.get(id).evaluate(async (id) => {
       const open = async () => {
         const state = await (await fetch("/api/host/state")).json();
         return state.devices.find((one) => one.id === id).open_chunk?.url ?? null;
@@ -155,6 +173,7 @@ const actions = {
   async archive({ url, seeks }) {
     return page.evaluate(
       async ({ url, seeks, wait }) => {
+        // The first file of the page names the others that may be wanted.
         const script = document.querySelector("script[src]").src;
         const [name] = /hls-[\w-]+\.js/.exec(await (await fetch(script)).text());
         const { Hls } = await import(`/assets/${name}`);
@@ -291,8 +310,9 @@ const actions = {
     return { problems, requests: requests.map(({ url, at, sequence }) => ({ url, at, sequence })) };
   },
 
-  async screenshot({ path }) {
-    await page.screenshot({ path, fullPage: true });
+  /** Of a device's tab, or of the wall. */
+  async screenshot({ path, id }) {
+    await (tabs.get(id) ?? page).screenshot({ path, fullPage: true });
     return {};
   },
 };

@@ -1,9 +1,10 @@
-// One video element that shows a device live (hls.js) or plays one of its finished chunks (natively).
+// One video element that shows a device live (hls.js) or plays one of its finished chunks (natively). Outside React: it
+// lives by events of the video and by the clock; the component only shows what it says.
 import type HlsType from "hls.js";
 import type { ErrorData } from "hls.js";
-
-import type { Chunk } from "./api";
-import { clockTime, el, hostNow, setText } from "./dom";
+import type { Chunk } from "../api/types";
+import { device as text } from "../strings/en/device";
+import { clockTime, hostNow } from "../time/format";
 
 /** How long to wait before asking a silent device again: it makes a segment a second once it is back. */
 const RETRY_MS = 2000;
@@ -11,15 +12,19 @@ const RETRY_MS = 2000;
 const STALLED_MS = 6000;
 /** A picture that stands still although segments come: the player is stuck, a new one is not. */
 const STUCK_MS = 12_000;
-const STILL = "The picture stands still.";
 
-export class Player {
-  readonly element: HTMLElement;
+/** What is to be shown over the picture. */
+export interface View {
+  note: string;
+  badge: string;
+  isLive: boolean;
+  hasPicture: boolean;
+}
+
+export class LivePlayer {
   /** Called when a chunk has played to its end. */
   ended: (chunk: Chunk) => void = () => this.playLive();
-  private readonly video = el("video", { muted: true, autoplay: true, playsInline: true });
-  private readonly badge = el("span", { className: "badge", hidden: true });
-  private readonly note = el("p", { className: "note", hidden: true });
+  view: View = { note: "", badge: "", isLive: true, hasPicture: false };
   private hls: HlsType | null = null;
   private retry = 0;
   private visible = false;
@@ -28,25 +33,34 @@ export class Player {
   private movedAt = performance.now();
   /** Counts what was started, so that a library that arrives late does not revive what was stopped meanwhile. */
   private turn = 0;
+  private readonly end = new AbortController();
+  private readonly frame: HTMLElement;
 
-  constructor(private readonly playlistUrl: string, label: string) {
-    this.video.setAttribute("aria-label", label);
-    this.element = el("div", { className: "player" }, this.video, this.badge, this.note);
-    this.video.addEventListener("timeupdate", () => {
-      this.movedAt = performance.now();
-      this.tell();
-    });
-    this.video.addEventListener("loadeddata", () => this.pictureArrived());
-    this.video.addEventListener("error", () => this.chunk && this.say("This browser cannot play the chunk."));
-    this.video.addEventListener("ended", () => this.chunk && this.ended(this.chunk));
-    window.setInterval(() => this.watch(), 1000);
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly playlistUrl: string,
+    private readonly changed: (view: View) => void,
+  ) {
+    this.frame = video.parentElement ?? video;
+    const { signal } = this.end;
+    video.addEventListener("timeupdate", () => this.moved(), { signal });
+    video.addEventListener("loadeddata", () => this.pictureArrived(), { signal });
+    video.addEventListener("error", () => this.chunk && this.say(text.noChunk), { signal });
+    video.addEventListener("ended", () => this.chunk && this.ended(this.chunk), { signal });
+    const watch = window.setInterval(() => this.watch(), 1000);
     // Browsers allow six connections to a host: only what is on screen streams.
-    new IntersectionObserver((seen) => this.show(seen.some((entry) => entry.isIntersecting))).observe(this.element);
+    const seen = new IntersectionObserver((entries) => this.show(entries.some((entry) => entry.isIntersecting)));
+    seen.observe(video);
+    signal.addEventListener("abort", () => {
+      window.clearInterval(watch);
+      seen.disconnect();
+    });
   }
 
-  /** The chunk that plays; null while live. */
-  get playing(): Chunk | null {
-    return this.chunk;
+  destroy(): void {
+    this.end.abort();
+    this.visible = false;
+    this.stop();
   }
 
   /** Whether the device has segments to show. Asking sooner would only be refused. */
@@ -86,7 +100,7 @@ export class Player {
     if (!this.ready) return;
     this.stop();
     const turn = this.turn;
-    this.say("Connecting…");
+    this.say(text.connecting);
     this.movedAt = performance.now();
     try {
       const { Hls, workerPath } = await import("./hls");
@@ -105,14 +119,14 @@ export class Player {
       hls.attachMedia(this.video);
     } catch (error) {
       console.warn(error);
-      this.again("No live picture.");
+      this.again(text.noLive);
     }
   }
 
   private failed(library: typeof HlsType, error: ErrorData): void {
     const { BUFFER_ADD_CODEC_ERROR, MANIFEST_INCOMPATIBLE_CODECS_ERROR } = library.ErrorDetails;
     const codec = error.details === BUFFER_ADD_CODEC_ERROR || error.details === MANIFEST_INCOMPATIBLE_CODECS_ERROR;
-    this.again(codec ? "This browser cannot play the device's codec." : "No live picture.");
+    this.again(codec ? text.noCodec : text.noLive);
   }
 
   private again(why: string): void {
@@ -121,55 +135,57 @@ export class Player {
     this.retry = window.setTimeout(() => this.visible && void this.startLive(), RETRY_MS);
   }
 
-  stop(): void {
+  private stop(): void {
     this.turn += 1;
     window.clearTimeout(this.retry);
     this.hls?.destroy();
     this.hls = null;
     this.video.removeAttribute("src");
     this.video.load();
-    this.badge.hidden = true;
-    delete this.element.dataset["shown"];
-    delete this.element.dataset["delay"];
+    this.become({ badge: "", hasPicture: false });
+    delete this.frame.dataset["shown"];
+    delete this.frame.dataset["delay"];
   }
 
   /** An H.265 file "plays" without a picture where the codec is missing: currentTime alone proves nothing. */
   private pictureArrived(): void {
-    this.say(this.video.videoWidth > 0 ? "" : "Sound only, or a codec this browser cannot show.");
+    this.become({ hasPicture: true });
+    this.say(this.video.videoWidth > 0 ? "" : text.soundOnly);
   }
 
   private watch(): void {
     const live = this.chunk === null && this.visible && !this.video.paused && this.hls !== null;
     if (!live) return;
     const still = performance.now() - this.movedAt;
-    if (still > STUCK_MS && this.ready) this.again("Connecting again…");
-    else if (still > STALLED_MS && this.note.hidden) this.say(STILL);
-    else if (still < STALLED_MS && this.note.textContent === STILL) this.say("");
+    if (still > STUCK_MS && this.ready) this.again(text.connectingAgain);
+    else if (still > STALLED_MS && this.view.note === "") this.say(text.still);
+    else if (still < STALLED_MS && this.view.note === text.still) this.say("");
   }
 
   /** When the picture on screen was taken, and how long ago that is. */
-  private tell(): void {
+  private moved(): void {
+    this.movedAt = performance.now();
     if (this.video.videoWidth === 0) return;
-    this.badge.hidden = false;
     if (this.chunk) {
-      const shown = new Date(Date.parse(this.chunk.start) + this.video.currentTime * 1000);
-      this.badge.className = "badge";
-      setText(this.badge, `Recorded ${clockTime(shown)}`);
-      return;
+      const shown = Date.parse(this.chunk.start) + this.video.currentTime * 1000;
+      return this.become({ badge: text.recorded(clockTime(shown)), isLive: false });
     }
     const shown = this.hls?.playingDate;
     const delay = shown ? (hostNow() - shown.getTime()) / 1000 : null;
-    this.badge.className = "badge live";
-    setText(this.badge, delay === null ? "Live" : `Live · ${Math.max(0, Math.round(delay))} s`);
-    this.badge.title = "Seconds between the camera's picture and this one";
-    if (shown) this.element.dataset["shown"] = shown.toISOString();
-    if (delay !== null) this.element.dataset["delay"] = delay.toFixed(1);
+    this.become({ badge: delay === null ? text.live : text.liveBehind(Math.max(0, Math.round(delay))), isLive: true });
+    if (shown) this.frame.dataset["shown"] = shown.toISOString();
+    if (delay !== null) this.frame.dataset["delay"] = delay.toFixed(1);
   }
 
-  private say(text: string): void {
-    setText(this.note, text);
-    this.note.hidden = text === "";
-    // Controls of a player without a picture only cover the reason.
-    this.video.controls = this.video.readyState > 0;
+  private say(note: string): void {
+    this.become({ note });
+  }
+
+  private become(part: Partial<View>): void {
+    const next = { ...this.view, ...part };
+    const same = (Object.keys(next) as (keyof View)[]).every((key) => next[key] === this.view[key]);
+    if (same) return;
+    this.view = next;
+    this.changed(next);
   }
 }
