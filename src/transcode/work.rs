@@ -68,7 +68,7 @@ impl Runner {
             }
             _ => failure,
         });
-        self.finish(&job, outcome);
+        self.finish(&job, outcome, control.written_bytes());
         let metrics = &self.parts.metrics.transcode;
         metrics.paused_seconds.inc_by(control.told().held_by.map_or(0.0, |_| control.told().paused.as_secs_f64()));
         for gauge in [&metrics.running, &metrics.paused] {
@@ -102,8 +102,9 @@ impl Runner {
         })
     }
 
-    fn finish(&self, job: &Job, outcome: Result<Made, Failure>) {
+    fn finish(&self, job: &Job, outcome: Result<Made, Failure>, written_bytes: u64) {
         let (log, metrics) = (&self.parts.log, &self.parts.metrics.transcode);
+        metrics.written_bytes.inc_by(written_bytes);
         let file = job.source.path(job.volume.layout(), &job.device).display().to_string();
         let settings = &self.parts.settings;
         let (pause, gate) = match &outcome {
@@ -114,7 +115,6 @@ impl Runner {
                 metrics.files.inc();
                 metrics.original_bytes.inc_by(before);
                 metrics.transcoded_bytes.inc_by(after);
-                metrics.written_bytes.inc_by(made.written_bytes);
                 info!(log, "transcoded"; "device" => %job.device, "file" => &file, "before" => before,
                     "after" => after, "saved_percent" => saved, "encoder" => made.encoder, "ssim" => made.ssim);
                 let data = json!({"file": file, "bytes": after, "original_bytes": before, "saved_percent": saved,
@@ -141,7 +141,7 @@ impl Runner {
                 }
             }
         };
-        self.book(job, &outcome);
+        self.book(job, &outcome, written_bytes);
         self.lock().rest = Some((self.parts.clock.mono() + Duration::from_secs(pause), gate));
     }
 }

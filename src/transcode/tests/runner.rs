@@ -255,6 +255,30 @@ fn a_budget_of_writes_is_of_a_day() {
 }
 
 #[test]
+fn a_job_that_fails_is_charged_with_what_it_wrote() {
+    let written = |fails_after: Option<u64>| {
+        let rig = Rig::new();
+        rig.disk.record(9);
+        if let Some(bytes) = fails_after {
+            rig.next_job(move |_, control| {
+                control.wrote(bytes);
+                fails(Reason::Decode)
+            });
+        }
+        assert_eq!(rig.turn(), 1);
+        let told = rig.runner.stats().unwrap().written_today_bytes;
+        assert_eq!(rig.metrics.transcode.written_bytes.get(), told);
+        let rig = rig.restart();
+        rig.turn();
+        assert_eq!(rig.runner.stats().unwrap().written_today_bytes, told);
+        told
+    };
+    let whole = written(None);
+    assert!(whole > 0);
+    assert_eq!((written(Some(0)), written(Some(1000))), (whole, whole + 1000));
+}
+
+#[test]
 fn rests_are_as_long_as_they_are_set() {
     let rig = Rig::with(|settings| {
         (settings.pause_between_seconds, settings.error_pause_seconds, settings.idle_seconds) = (60, 300, 3600);
