@@ -41,6 +41,7 @@ impl Runner {
             path: path.clone(),
             began: self.parts.clock.wall(),
             forced: *forced,
+            swaps_since: None,
             tenths: 0,
             _watching: self.parts.watch.begin(),
         };
@@ -84,6 +85,9 @@ impl Runner {
     }
 
     fn swap(&self, index: &DeviceIndex, source: &ChunkEntry, made: &Made) -> Result<(), Failure> {
+        if let Some(running) = &mut self.lock().running {
+            running.swaps_since = Some(self.parts.clock.mono());
+        }
         let swap = Swap { volume: &self.parts.volume, index, keeping: self.keeping() };
         let pins = (self.parts.pins)();
         let is_free = pins
