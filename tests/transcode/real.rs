@@ -4,17 +4,19 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use capstan::{
     clock::Clock,
+    config::Storage,
     media::VideoCodec,
     merge::recover::verify_file,
     playback::{ClipCache, FragmentTable, TableCache},
-    storage::DeviceIndex,
+    storage::{DeviceIndex, Volume},
     transcode::{Encode, Made, Reason},
 };
 
 use crate::{
+    common::{LoopDisk, skip},
     footage::Footage,
     rig::{RECORDED, Rig, SOUND, Watcher, decodes, options, read, shown, sound_md5},
-    support::{Media, START, device, encode, ffprobe},
+    support::{Media, Place, START, device, encode, ffprobe},
 };
 
 fn short() -> Media {
@@ -276,6 +278,40 @@ fn a_full_disk_leaves_nothing_behind() {
         rig.place.volume.faults().clear();
         assert!(std::fs::read(rig.source()).unwrap() == before);
     }
+}
+
+#[test]
+fn a_real_disk_that_fills_up_meanwhile_costs_nothing_but_the_job() {
+    let Some(disk) = LoopDisk::new(32) else {
+        return skip("a_real_disk_that_fills_up_meanwhile_costs_nothing_but_the_job", "no loop mounts here");
+    };
+    let storage = Storage { root: disk.root(), ..Storage::default() };
+    let volume = Volume::open(&storage, &Clock::system()).unwrap();
+    let place = Place { folder: tempfile::tempdir().unwrap(), volume };
+    let rig = Rig::in_place(place, &short(), options());
+    let before = std::fs::read(rig.source()).unwrap();
+    let filler = disk.fill();
+    let full = std::fs::metadata(&filler).unwrap().len();
+    // No room at all, and room for a part of it.
+    for left in [0, 96 << 10] {
+        let file = std::fs::File::options().write(true).open(&filler).unwrap();
+        file.set_len(full - left).unwrap();
+        file.sync_all().unwrap();
+        let watcher = Watcher::default();
+        let failure = rig.transcoder.run(&rig.job, &watcher).unwrap_err();
+        assert_eq!((failure.reason, failure.reason.is_final()), (Reason::Full, false), "{}", failure.message);
+        assert!(!rig.successor().exists());
+        assert!(watcher.written_bytes.load(Ordering::Relaxed) <= left.max(8192));
+        assert!(std::fs::read(rig.source()).unwrap() == before);
+        assert!(
+            verify_file(&rig.place.volume, &rig.job.source.path(rig.place.volume.layout(), &device()))
+                .unwrap()
+                .is_whole()
+        );
+    }
+    std::fs::remove_file(&filler).unwrap();
+    let made = rig.run().unwrap();
+    check(&rig, &made);
 }
 
 #[test]
