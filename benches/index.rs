@@ -120,6 +120,7 @@ fn with_library(devices: &[DeviceId]) {
         (0..half).for_each(|number| shelve(&volume, device, library + number as i64 * 600 * 90_000, number));
     }
     let each = in_process(&volume, devices);
+    // Its lock.
     drop(volume);
     let setup = setup(devices).set("archive.retention_days", 31.0).set("storage.root", storage.root.to_str().unwrap());
     let mut daemon = TestDaemon::start(setup);
@@ -198,7 +199,10 @@ fn check(path: &Path) {
 fn in_process(volume: &Volume, devices: &[DeviceId]) -> f64 {
     let (before, began) = (IN_USE.load(Ordering::Relaxed), now());
     let indexes: Vec<DeviceIndex> = devices.iter().map(|device| DeviceIndex::new(device.clone())).collect();
-    indexes.iter().for_each(|index| drop(inventory::load(volume, index).unwrap()));
+    for index in &indexes {
+        drop(inventory::load(volume, index).unwrap());
+        drop(inventory::load_library(volume, index).unwrap());
+    }
     let took = now().since(began);
     let chunks: usize = indexes.iter().map(|index| index.snapshot().len()).sum();
     let each = IN_USE.load(Ordering::Relaxed).saturating_sub(before) as f64 / chunks as f64;
