@@ -58,6 +58,8 @@ pub struct Metrics {
     pub oldest_chunk_age_seconds: Family<DeviceLabel, FloatGauge>,
     library_bytes: Family<VolumeLabel, Gauge>,
     pub library_ok: Gauge,
+    /// What oldest ages are measured against: window and retention.
+    pub keep_seconds: FloatGauge,
     pub unknown_files: Gauge,
     pub days_until_full: FloatGauge,
     pub cleaner_success_seconds: FloatGauge,
@@ -150,6 +152,7 @@ impl Metrics {
             oldest_chunk_age_seconds: Family::default(),
             library_bytes: Family::default(),
             library_ok: Gauge::default(),
+            keep_seconds: FloatGauge::default(),
             unknown_files: Gauge::default(),
             days_until_full: FloatGauge::default(),
             cleaner_success_seconds: FloatGauge::default(),
@@ -240,7 +243,12 @@ impl Metrics {
         r.register("chunks_shelved", "Chunks moved from the ring into the library", self.chunks_shelved.clone());
         r.register("chunks_moved", "Chunks brought to the library's own volume", self.chunks_moved.clone());
         r.register_with_unit("library", "Bytes in the library, by volume", Unit::Bytes, self.library_bytes.clone());
-        r.register("library_ok", "1 while the library's own volume can be reached", self.library_ok.clone());
+        // Alerts need not know who has one.
+        self.library_ok.set(1);
+        let help = "1 while the library's own volume can be reached, or there is none";
+        r.register("library_ok", help, self.library_ok.clone());
+        let help = "For how long footage is kept, ring and library together";
+        r.register_with_unit("keep", help, Unit::Seconds, self.keep_seconds.clone());
         r.register("unknown_files", "Files in folders of footage that are none of ours", self.unknown_files.clone());
         r.register(
             "days_until_full",

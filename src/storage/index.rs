@@ -216,6 +216,7 @@ pub struct DeviceIndex {
     /// Held while a successor list is made: a commit copies the pointers of a month, next to its `fdatasync` nothing.
     writing: Mutex<()>,
     ring: Mutex<()>,
+    away: Mutex<()>,
     /// What looking through the ring told; held while somebody looks.
     loaded: Mutex<Option<Loaded>>,
     arrivals: AtomicU64,
@@ -223,6 +224,9 @@ pub struct DeviceIndex {
 
 /// Proof that nobody else renames into or deletes from the device's ring.
 pub struct RingGuard<'a>(#[allow(dead_code)] MutexGuard<'a, ()>);
+
+/// Proof that nobody else renames or deletes where a chunk lies.
+pub struct PlaceGuard<'a>(#[allow(dead_code)] MutexGuard<'a, ()>);
 
 impl DeviceIndex {
     pub fn new(device: DeviceId) -> Self {
@@ -232,6 +236,7 @@ impl DeviceIndex {
             originals: ArcSwap::default(),
             writing: Mutex::default(),
             ring: Mutex::default(),
+            away: Mutex::default(),
             loaded: Mutex::default(),
             arrivals: AtomicU64::default(),
         }
@@ -407,6 +412,18 @@ impl DeviceIndex {
     /// its path another chunk may otherwise move to that path, and be deleted in its stead. Waits as long as the disk.
     pub fn hold_ring(&self) -> RingGuard<'_> {
         RingGuard(self.ring.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Hold this over every rename and delete beside a chunk in that place. At home that is the ring's lock. On the
+    /// library's own volume, which may not answer for hours, it is one that no recorder ever waits for.
+    pub fn hold_at(&self, place: Place) -> PlaceGuard<'_> {
+        self.hold_on(if let Place::Library(_, shelf) = place { shelf } else { Shelf::Home })
+    }
+
+    /// The same for all that lies on one volume.
+    pub fn hold_on(&self, shelf: Shelf) -> PlaceGuard<'_> {
+        let lock = if shelf == Shelf::Away { &self.away } else { &self.ring };
+        PlaceGuard(lock.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A chunk is about to move into the ring: whoever looks through it from now on finds more than before.

@@ -37,7 +37,7 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// A host with `cam` in the hall and `yard` in the yard.
-fn guarded(change: impl FnOnce(&mut Settings)) -> Host {
+pub(super) fn guarded(change: impl FnOnce(&mut Settings)) -> Host {
     let host = Host::start_with(|settings, _| {
         settings.auth.enabled = true;
         settings.camera[0].area = "Hall".into();
@@ -86,14 +86,14 @@ impl Host {
     }
 
     /// `Authorization: Bearer …` of a token for that user.
-    fn bearer(&self, user: &str, scope: Role) -> String {
+    pub(super) fn bearer(&self, user: &str, scope: Role) -> String {
         let expires = self.state.clock.wall() + 3600 * 90_000;
         let new = NewToken { user: user.into(), name: "test".into(), scope, expires };
         let told = wait(self.state.access.add_token(&Caller::local(), new)).unwrap();
         format!("Authorization: Bearer {}", told["token"].as_str().unwrap())
     }
 
-    fn call(&self, method: &str, path: &str, headers: &[&str], body: &Value) -> Reply {
+    pub(super) fn call(&self, method: &str, path: &str, headers: &[&str], body: &Value) -> Reply {
         let body = body.to_string();
         let length = format!("Content-Length: {}", body.len());
         let mut stream = TcpStream::connect(self.address).unwrap();
