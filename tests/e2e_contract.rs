@@ -232,9 +232,14 @@ impl Walk {
                 (json!({"detect": {"black_luma": 11}}), vec![json!({"detect": {"black_share": 7.0}})])
             }
             ("PUT", _) => (json!({"until": soon, "why": "a new lens"}), vec![json!({"until": "soon"})]),
-            ("DELETE", _) | ("POST", "/api/transcode/enable" | "/api/transcode/disable") => {
+            ("DELETE", _) | ("POST", "/api/transcode/enable" | "/api/transcode/disable" | "/api/cache/clear") => {
                 return (Value::Null, Vec::new());
             }
+            ("POST", "/api/viewer/start") => (json!({"device": "cam"}), vec![json!({"device": 5})]),
+            ("POST", "/api/viewer/heartbeat" | "/api/viewer/stop") => {
+                (json!({"session": self.session()}), vec![json!({"session": 5})])
+            }
+            ("POST", "/api/cache/invalidate") => (json!({"pattern": "*"}), vec![json!({"pattern": ""})]),
             ("POST", "/api/transcode/run") => (json!({"all": true}), vec![json!({"file": "../x"}), json!({"all": 1})]),
             ("POST", "/api/transcode/rollback") => {
                 (json!({"file": "cam/segments/0/chunk_10min_0-9.mp4"}), vec![json!({"all": true})])
@@ -246,6 +251,13 @@ impl Walk {
         };
         bad.extend([json!({}), json!([]), json!({"nonsense": 1})]);
         (good, bad)
+    }
+
+    /// One that has just begun.
+    fn session(&self) -> String {
+        let asked = json!({"device": "cam"});
+        let reply = http::send(self.daemon.address(), "POST", "/api/viewer/start", &asked).unwrap();
+        reply.json()["session"].as_str().unwrap().to_owned()
     }
 
     fn ask(&self, operation: &Operation<'_>, address: &str, headers: &[(&str, &str)]) -> Response {

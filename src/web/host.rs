@@ -131,7 +131,7 @@ fn device_body(state: &WebState, device: &WebDevice) -> Value {
         "status": status.status,
         "since": status.since.map(|since| since.rfc3339()),
         "reason": status.reason,
-        "recorder": status.recorder,
+        "recorder": (device.recorder)(),
         "playlist_url": format!("{stream}/output.m3u8"),
         "manifest_url": format!("{stream}/archive_manifest.json"),
         "hot": device.hot.status(),

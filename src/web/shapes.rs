@@ -33,6 +33,7 @@ pub const ERROR: Shape = Fields(&[(
                 "internal",
                 "method_not_allowed",
                 "too_long",
+                "too_many",
             ]),
         ),
         ("message", Text),
