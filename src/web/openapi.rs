@@ -358,6 +358,6 @@ mod tests {
         check("/api/host/restart-video/{device}", "post", &restart);
         let timeline = ["200", "304", "400", "401", "403", "404", "429", "503"];
         check("/api/host/timeline/{device}", "get", &timeline);
-        check("/api/viewer/stats", "get", &["200", "401", "403", "429"]);
+        check("/api/viewer/stats", "get", &["200", "400", "401", "403", "429"]);
     }
 }

@@ -41,6 +41,7 @@ mod glance;
 mod hostile;
 mod incidents;
 mod kept;
+mod kept_apart;
 mod latest;
 mod listening;
 mod newest;

@@ -199,7 +199,7 @@ fn settings_hide_their_secrets_and_take_thresholds() {
         }];
     });
     let shown = host.get("/api/settings");
-    assert_eq!((shown.status, shown.header("etag")), (200, Some("\"0\"")));
+    assert_eq!((shown.status, shown.header("etag").is_some_and(|tag| tag.starts_with("\"0-"))), (200, true));
     assert!(!shown.text().contains("hidden"), "{}", shown.text());
     assert_eq!(shown.json()["settings"]["notify"]["webhook"][0]["url"], "https://***@h/***");
     let put = |tag: &[&str], body: Value| host.send("PUT", "/api/settings", &[&[JSON], tag].concat(), &body);

@@ -12,7 +12,7 @@ fn keeping() -> Host {
     host
 }
 
-fn how(reply: &Reply) -> &str {
+pub(super) fn how(reply: &Reply) -> &str {
     reply.header("x-cache").unwrap_or("none")
 }
 

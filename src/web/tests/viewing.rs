@@ -20,7 +20,7 @@ impl Host {
     }
 
     /// Until the server's own round has done what it must.
-    fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+    pub(super) fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         for _ in 0..4000 {
             if holds() {
                 return;
