@@ -24,6 +24,14 @@ pub struct ServingMetrics {
 }
 
 impl ServingMetrics {
+    /// Those who were told to wait, and those there was no place for, of all these classes.
+    pub fn refused<const N: usize>(&self, classes: [&'static str; N]) -> (u64, u64) {
+        let all = |family: &Family<ClassLabel, Counter>| {
+            classes.iter().filter_map(|class| Some(family.get(&ClassLabel { class })?.get())).sum()
+        };
+        (all(&self.limited), all(&self.overloaded))
+    }
+
     pub(super) fn register(&self, r: &mut Registry) {
         r.register("viewers", "Sessions that watch the device live", self.viewers.clone());
         r.register("viewer_sessions", "Sessions that began", self.viewer_sessions.clone());

@@ -66,7 +66,9 @@ impl Class {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub const ALL: [Self; 4] = [Self::Footage, Self::State, Self::Heavy, Self::Write];
+
+    pub fn name(self) -> &'static str {
         match self {
             Self::Footage => "footage",
             Self::State => "state",

@@ -229,6 +229,17 @@ pub const STATE: Shape = Fields(&[
         ]),
     ),
     (
+        "serving",
+        Fields(&[
+            ("viewers", Count),
+            ("viewers_refused", Count),
+            ("cache_hits", Count),
+            ("cache_misses", Count),
+            ("limited", Count),
+            ("overloaded", Count),
+        ]),
+    ),
+    (
         "webhooks",
         List(&Fields(&[
             ("receiver", Text),

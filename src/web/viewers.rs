@@ -85,6 +85,12 @@ impl Viewers {
         sessions.beat(id, now)
     }
 
+    /// How many watch what `sees` says may be told of.
+    pub(super) fn count(&self, sees: impl Fn(&DeviceId) -> bool) -> usize {
+        let counts = self.lock().counts(self.now());
+        counts.iter().filter(|(device, _)| sees(device)).map(|(_, count)| count).sum()
+    }
+
     /// Ends silent sessions, tells metrics, and once a minute gives what is to be written down.
     pub fn tick(&self) -> Vec<Viewing> {
         let now = self.now();

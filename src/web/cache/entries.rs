@@ -36,7 +36,7 @@ pub const STATS: Entry = entry(
                     ("evictions", Count),
                     ("size", Count),
                     ("maxSize", Count),
-                    ("hitRate", Like(r"^[0-9]+%$")),
+                    ("hitRate", Text),
                 ]),
             ),
         ])),

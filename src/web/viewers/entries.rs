@@ -9,7 +9,7 @@ use crate::web::{
     shape::Shape::{self, *},
 };
 
-const DEVICE: Shape = Like(r"^[A-Za-z0-9][A-Za-z0-9_-]*$");
+const DEVICE: Shape = Text;
 const COUNTS: Shape = Map(&Count);
 
 const VIEWING: Shape = Fields(&[
