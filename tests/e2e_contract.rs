@@ -227,9 +227,7 @@ impl Walk {
             }
             ("POST", "/api/areas") => (json!({"name": "Attic"}), vec![json!({"name": ""})]),
             ("PUT", "/api/areas/{name}") => (json!({"name": "Roof"}), vec![json!({"name": 5})]),
-            ("PUT", "/api/settings") => {
-                (json!({"detect": {"black_luma": 11}}), vec![json!({"detect": {"black_share": 7.0}})])
-            }
+            ("PUT", "/api/settings") => (json!({"detect": {"black_luma": 11}}), vec![json!({"detect": {"x": 7.0}})]),
             ("PUT", _) => (json!({"until": soon, "why": "a new lens"}), vec![json!({"until": "soon"})]),
             ("POST", "/api/viewer/start") => (json!({"device": "cam"}), vec![json!({"device": 5})]),
             ("POST", "/api/viewer/heartbeat" | "/api/viewer/stop") => {
@@ -240,20 +238,19 @@ impl Walk {
             ("POST", "/api/transcode/rollback") => {
                 (json!({"file": "cam/segments/0/chunk_10min_0-9.mp4"}), vec![json!({"all": true})])
             }
-            _ => (
-                json!({"duration_seconds": 2}),
-                vec![json!({"duration_seconds": "x"}), json!({"duration_seconds": 61})],
-            ),
+            _ => {
+                let bad = ["x".into(), Value::from(61)].map(|seconds| json!({"duration_seconds": seconds}));
+                (json!({"duration_seconds": 2}), bad.into())
+            }
         };
         bad.extend([json!({}), json!([]), json!({"nonsense": 1})]);
         (good, bad)
     }
 
     /// One that has just begun.
-    fn session(&self) -> String {
+    fn session(&self) -> Value {
         let asked = json!({"device": "cam"});
-        let reply = http::send(self.daemon.address(), "POST", "/api/viewer/start", &asked).unwrap();
-        reply.json()["session"].as_str().unwrap().to_owned()
+        http::send(self.daemon.address(), "POST", "/api/viewer/start", &asked).unwrap().json()["session"].clone()
     }
 
     fn ask(&self, operation: &Operation<'_>, address: &str, headers: &[(&str, &str)]) -> Response {
