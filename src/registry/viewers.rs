@@ -1,6 +1,6 @@
 //! Who watched what, in its table: rows come a batch a minute, and go after 90 days.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
 use serde_json::json;
 
 use super::{Registry, sqlite::failed};
@@ -21,6 +21,7 @@ pub const TABLE: &str = "CREATE TABLE viewing (
          ended INTEGER NOT NULL
      ) STRICT;
      CREATE INDEX viewing_by_device ON viewing (device, began_90k, last_90k);
+     CREATE INDEX viewing_by_number ON viewing (device, number);
      CREATE INDEX viewing_by_last ON viewing (last_90k);";
 
 const KEPT_90K: i64 = 90 * 24 * 3600 * TICKS_PER_SECOND;
@@ -109,35 +110,46 @@ pub fn let_go(connection: &Connection, now: Utc90k) -> Result<usize> {
 
 fn history(connection: &Connection, filter: &Watched) -> Result<History> {
     let doing = failed("reading viewers");
-    let device = filter.device.as_ref().map(DeviceId::as_str);
-    let (from, to) = (filter.from.map(|it| it.0), filter.to.map(|it| it.0));
-    let only = filter.only.as_ref().map(|only| json!(only).to_string());
-    let which = "(?1 IS NULL OR device = ?1) AND (?2 IS NULL OR last_90k >= ?2) AND (?3 IS NULL OR began_90k < ?3)
-                 AND (?4 IS NULL OR device IN (SELECT value FROM json_each(?4)))";
+    // Each rule only where it is wanted: only so does SQLite take the index of a device.
+    let (mut rules, mut values) = (vec!["TRUE"], Vec::<Value>::new());
+    let mut rule = |text, value: Option<Value>| {
+        if let Some(value) = value {
+            rules.push(text);
+            values.push(value);
+        }
+    };
+    rule("device = ?", filter.device.as_ref().map(|device| device.to_string().into()));
+    let only = filter.only.as_ref().map(|only| json!(only).to_string().into());
+    rule("device IN (SELECT value FROM json_each(?))", only);
+    rule("last_90k >= ?", filter.from.map(|from| from.0.into()));
+    rule("began_90k < ?", filter.to.map(|to| to.0.into()));
+    let which = rules.join(" AND ");
     let text = format!(
-        "SELECT number, device, client, agent, began_90k, last_90k, ended FROM viewing
-         WHERE {which} AND (?5 IS NULL OR number < ?5) ORDER BY number DESC LIMIT ?6"
+        "SELECT device, count(*), sum(max(last_90k - began_90k, 0)), max(last_90k) FROM viewing
+         WHERE {which} GROUP BY device ORDER BY device"
     );
     let mut statement = connection.prepare_cached(&text).map_err(&doing)?;
-    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX - 1);
-    let found =
-        statement.query_map(params![device, from, to, only, filter.before, limit + 1], viewing).map_err(&doing)?;
+    let sums = statement.query_map(params_from_iter(&values), |row| {
+        let (device, sessions, watched_90k) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Total { device, sessions, watched_90k, last: Utc90k(row.get(3)?) })
+    });
+    let totals = sums.map_err(&doing)?.collect::<rusqlite::Result<_>>().map_err(&doing)?;
+
+    let before = if filter.before.is_some() { "number < ?" } else { "TRUE" };
+    values.extend(filter.before.map(Value::from));
+    values.push(i64::try_from(filter.limit).unwrap_or(i64::MAX - 1).saturating_add(1).into());
+    let text = format!(
+        "SELECT number, device, client, agent, began_90k, last_90k, ended FROM viewing
+         WHERE {which} AND {before} ORDER BY number DESC LIMIT ?"
+    );
+    let mut statement = connection.prepare_cached(&text).map_err(&doing)?;
+    let found = statement.query_map(params_from_iter(&values), viewing).map_err(&doing)?;
     let mut sessions = Vec::new();
     for row in found {
         sessions.extend(row.map_err(&doing)?);
     }
     let has_more = sessions.len() > filter.limit;
     sessions.truncate(filter.limit);
-    let text = format!(
-        "SELECT device, count(*), sum(max(last_90k - began_90k, 0)), max(last_90k) FROM viewing
-         WHERE {which} GROUP BY device ORDER BY device"
-    );
-    let mut statement = connection.prepare_cached(&text).map_err(&doing)?;
-    let sums = statement.query_map(params![device, from, to, only], |row| {
-        let (device, sessions, watched_90k) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(Total { device, sessions, watched_90k, last: Utc90k(row.get(3)?) })
-    });
-    let totals = sums.map_err(&doing)?.collect::<rusqlite::Result<_>>().map_err(&doing)?;
     Ok(History { sessions, has_more, totals })
 }
 
