@@ -3,6 +3,7 @@
 mod device;
 mod labels;
 pub mod logging;
+mod serving;
 mod transcode;
 
 use std::sync::atomic::AtomicU64;
@@ -14,9 +15,10 @@ use prometheus_client::{
 
 pub use device::{DeviceMetrics, Written};
 pub use labels::{
-    ActorLabel, DeviceLabel, GateLabel, HotFilesLabel, KindLabel, LoginLabel, LoginOutcome, LossLabel, LossReason,
-    ReasonLabel, ReceiverLabel, RequestLabel, TopicLabel, VolumeLabel, WriteLabel,
+    ActorLabel, ClassLabel, DeviceLabel, GateLabel, HotFilesLabel, KindLabel, LoginLabel, LoginOutcome, LossLabel,
+    LossReason, ReasonLabel, ReceiverLabel, RequestLabel, TopicLabel, VolumeLabel, WriteLabel,
 };
+pub use serving::ServingMetrics;
 pub use transcode::TranscodeMetrics;
 
 /// Seconds with fractions.
@@ -92,6 +94,7 @@ pub struct Metrics {
     pub http_requests: Family<RequestLabel, Counter>,
     pub http_request_seconds: Histogram,
     pub transcode: TranscodeMetrics,
+    pub serving: ServingMetrics,
     totals: Totals,
 }
 
@@ -185,6 +188,7 @@ impl Metrics {
             http_requests: Family::default(),
             http_request_seconds: request_seconds,
             transcode: TranscodeMetrics::default(),
+            serving: ServingMetrics::default(),
             totals: Totals::default(),
         };
         let database = WriteLabel { device: String::new(), kind: "db" };
@@ -298,6 +302,7 @@ impl Metrics {
         r.register("logins", "Attempts to sign in", self.logins.clone());
         r.register("events", "Events published", self.events.clone());
         self.transcode.register(r);
+        self.serving.register(r);
         r.register("http_requests", "Requests answered", self.http_requests.clone());
         r.register("http_request_seconds", "Time to first byte", self.http_request_seconds.clone());
     }

@@ -220,6 +220,8 @@ pub struct DeviceIndex {
     /// What looking through the ring told; held while somebody looks.
     loaded: Mutex<Option<Loaded>>,
     arrivals: AtomicU64,
+    /// Rises after each change of what snapshots tell.
+    changes: AtomicU64,
 }
 
 /// Proof that nobody else renames into or deletes from the device's ring.
@@ -239,6 +241,7 @@ impl DeviceIndex {
             away: Mutex::default(),
             loaded: Mutex::default(),
             arrivals: AtomicU64::default(),
+            changes: AtomicU64::default(),
         }
     }
 
@@ -249,6 +252,11 @@ impl DeviceIndex {
     /// All chunks, sorted by start.
     pub fn snapshot(&self) -> Arc<Chunks> {
         self.chunks.load_full()
+    }
+
+    /// While this stays, snapshots tell the same.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Inserts, or replaces the entry of the same key.
@@ -444,6 +452,7 @@ impl DeviceIndex {
         let mut chunks = self.chunks.load().list.clone();
         let made = edit(&mut chunks);
         self.chunks.store(Arc::new(Chunks::of(chunks)));
+        self.changes.fetch_add(1, Ordering::AcqRel);
         made
     }
 

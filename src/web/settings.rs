@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     State, WebState,
+    cache::short_hash,
     cameras::{if_match, order},
     fleet::{Order, Report, invalid},
     fresh,
@@ -62,7 +63,11 @@ fn told(state: &WebState) -> HttpResponse {
         "revision": cameras.detect_revision,
     });
     let mut reply = HttpResponse::Ok();
-    reply.insert_header((header::ETAG, format!("\"{}\"", cameras.detect_revision)));
+    // The revision is what changes are refused by; the rest, so that what a reload brought is another reply, too.
+    reply.insert_header((
+        header::ETAG,
+        format!("\"{}-{}\"", cameras.detect_revision, short_hash(body.to_string().as_bytes())),
+    ));
     fresh(reply, body)
 }
 
