@@ -7,7 +7,7 @@ import { EmptyState, ErrorState, Skeleton } from "../../kit/States";
 import { settings } from "../../strings/en/settings";
 import { host } from "../../strings/en/settings_host";
 import { fullTime, time } from "../../time/format";
-import { changes } from "./audit";
+import { changes, type Change } from "./audit";
 
 const text = host.audit;
 const PAGE = 100;
@@ -57,18 +57,31 @@ function Line({ entry }: { entry: Entry }) {
         {entry.subject !== "" && <strong> {FROM.has(entry.action) ? text.from(entry.subject) : entry.subject}</strong>}
       </span>
       {what.length > 0 && (
-        <details className="audit-change" open={what.length <= 3}>
-          <summary>{what.map((one) => one.field).slice(0, 4).join(", ")}{what.length > 4 && " …"}</summary>
-          <dl>
-            {what.map((one) => (
-              <div key={one.field}>
-                <dt>{one.field}</dt>
-                <dd>{one.before !== null && <del>{one.before}</del>} {one.after !== null && <ins>{one.after}</ins>}</dd>
-              </div>
-            ))}
-          </dl>
-        </details>
+        <div className="audit-change">
+          {what.length <= FEW ? <Changes what={what} /> : (
+            <details>
+              <summary>{what.map((one) => one.field).slice(0, FEW).join(", ")} …</summary>
+              <Changes what={what} />
+            </details>
+          )}
+        </div>
       )}
     </li>
+  );
+}
+
+/** So many are shown at once. */
+const FEW = 4;
+
+function Changes({ what }: { what: Change[] }) {
+  return (
+    <dl>
+      {what.map((one) => (
+        <div key={one.field}>
+          <dt>{one.field}</dt>
+          <dd>{one.before !== null && <del>{one.before}</del>} {one.after !== null && <ins>{one.after}</ins>}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }

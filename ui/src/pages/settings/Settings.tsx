@@ -1,5 +1,5 @@
 // The settings, one section at a time, each with an address of its own.
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { Link, navigate } from "../../app/router";
 import { Icon } from "../../kit/Icon";
 import { EmptyState, Skeleton } from "../../kit/States";
@@ -29,6 +29,12 @@ export function Settings({ section, item }: { section?: string; item?: string })
     { keys: "]", label: text.keyNext, run: () => step(1) },
     { keys: "[", label: text.keyBefore, run: () => step(-1) },
   ]);
+  const list = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone they are a row, wider than the screen.
+    const here = list.current?.querySelector<HTMLElement>("[aria-current]");
+    if (here && list.current) list.current.scrollLeft = here.offsetLeft - (list.current.clientWidth - here.offsetWidth) / 2;
+  }, [chosen?.key]);
   const Component = chosen && COMPONENTS.get(chosen.key);
   const isHidden = SECTIONS.some(({ key }) => key === section) && !chosen;
   return (
@@ -36,7 +42,7 @@ export function Settings({ section, item }: { section?: string; item?: string })
       <header className="page-head"><h1>{text.title}</h1></header>
       <div className="settings">
         {sections.length > 1 && (
-          <nav className="settings-sections" aria-label={text.sections}>
+          <nav ref={list} className="settings-sections" aria-label={text.sections}>
             {sections.map(({ key, title, icon }) => (
               <Link key={key} to={`/settings/${key}`} aria-current={key === chosen?.key ? "page" : undefined}>
                 <Icon name={icon} />

@@ -61,7 +61,7 @@ export function CameraForm({ camera }: { camera: Camera | null }) {
             <SourceFields kind={kind} isStored={!isNew} />
           </Group>
         </div>
-        <Probe value={value} {...(camera ? { id: camera.id } : {})} isOff={isFile} useCopy={() => draft.set({ ...value, quality: "copy", size: "" })} />
+        <Probe value={value} {...(camera ? { id: camera.id } : {})} {...(isFile ? {} : { useCopy: () => draft.set({ ...value, quality: "copy", size: "" }) })} />
       </div>
       <Group title={text.recording}>
         <ChoiceField path="quality" label={text.fields["quality"] ?? ""} choices={choices(text.qualities)} />

@@ -11,7 +11,7 @@ import { source } from "./form";
 /** The daemon gives it five seconds, and FFmpeg some to start and end. */
 const TAKES_MS = 30_000;
 
-export function Probe({ value, id, isOff, useCopy }: { value: Flat; id?: string; isOff: boolean; useCopy: () => void }) {
+export function Probe({ value, id, useCopy }: { value: Flat; id?: string; useCopy?: () => void }) {
   const wanted = source(value);
   const probe = useMutation({
     mutationFn: (asked: Record<string, unknown>) =>
@@ -28,7 +28,7 @@ export function Probe({ value, id, isOff, useCopy }: { value: Flat; id?: string;
         {probe.isPending && <div className="probe-note"><Spinner label={text.probing} /><span>{text.probing}</span></div>}
         {!probe.isPending && !seen?.still && <div className="probe-note">{seen ? text.probeFailed : text.probeEmpty}</div>}
       </div>
-      <Button icon="play" data-act="probe" disabled={probe.isPending || isOff} onClick={() => probe.mutate(wanted)}>{probe.isPending ? text.probing : text.probe}</Button>
+      <Button icon="play" data-act="probe" disabled={probe.isPending} onClick={() => probe.mutate(wanted)}>{probe.isPending ? text.probing : text.probe}</Button>
       <div className="probe-said" aria-live="polite">
         {said !== null && <p className="notice bad" data-probe="fault">{said}</p>}
         {seen && !seen.ok && <p className="notice bad" data-probe="reason">{seen.message ?? seen.reason ?? text.probeFailed}</p>}
@@ -40,7 +40,7 @@ export function Probe({ value, id, isOff, useCopy }: { value: Flat; id?: string;
             <div><dt>{text.format}</dt><dd>{seen.format || "–"} <span className="dim">{text.probeSeconds(seen.seconds)}</span></dd></div>
           </dl>
         )}
-        {seen?.ok && seen.video?.copy && value["quality"] !== "copy" && (
+        {seen?.ok && seen.video?.copy && useCopy && value["quality"] !== "copy" && (
           <p className="notice">{text.canCopy} <Button kind="quiet" onClick={useCopy}>{text.useCopy}</Button></p>
         )}
         {seen && !seen.ok && seen.words.length > 0 && (

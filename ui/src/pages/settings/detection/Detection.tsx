@@ -68,24 +68,27 @@ function Thresholds({ settings: now }: { settings: Settings }) {
   const defaults = Object.fromEntries(Object.keys(DETECT).filter((key) => own[key] === undefined).map((key) => [key, said(inForce[key])]));
   return (
     <Form draft={draft} error={isConflict ? null : save.error} fields={DETECT_FIELDS} disabled={save.isPending} label={settings.detection} submit={() => save.mutate(String(draft.base["etag"]))}>
-      <DetectFields hint={text.hint} defaults={defaults} />
-      <Elsewhere />
-      <div className="form-acts">
-        <Button kind="primary" type="submit" disabled={!draft.isDirty || save.isPending}>{save.isPending ? settings.saving : common.save}</Button>
-        <Button disabled={!draft.isDirty} onClick={() => draft.restart(toFlat(now))}>{common.cancel}</Button>
-      </div>
-      {cameras.length === 0 ? (
-        <EmptyState icon="device" title={text.noCamera} />
-      ) : (
-        <>
-          <div className="preview-choice">
-            <Select label={text.camera} value={device} onChange={(event) => choose(event.target.value)}>
-              {cameras.map((one) => <option key={one.id} value={one.id}>{one.name || one.id}</option>)}
-            </Select>
+      <div className="detect-columns">
+        <div className="settings-form">
+          <DetectFields hint={text.hint} defaults={defaults} />
+          <Elsewhere />
+          <div className="form-acts">
+            <Button kind="primary" type="submit" disabled={!draft.isDirty || save.isPending}>{save.isPending ? settings.saving : common.save}</Button>
+            <Button disabled={!draft.isDirty} onClick={() => draft.restart(toFlat(now))}>{common.cancel}</Button>
           </div>
-          {device && <Preview device={device} typed={detect(draft.value)} />}
-        </>
-      )}
+        </div>
+        <div className="detect-try">
+          {cameras.length === 0 && <EmptyState icon="device" title={text.noCamera} />}
+          {device && (
+            <>
+              <Select label={text.camera} value={device} onChange={(event) => choose(event.target.value)}>
+                {cameras.map((one) => <option key={one.id} value={one.id}>{one.name || one.id}</option>)}
+              </Select>
+              <Preview device={device} typed={detect(draft.value)} />
+            </>
+          )}
+        </div>
+      </div>
       {isConflict && (
         <Confirm title={text.conflictTitle} act={text.takeOver} busy={save.isPending} close={() => {
           draft.restart(toFlat(now), { ...draft.value, etag: now.etag });

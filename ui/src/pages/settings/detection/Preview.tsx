@@ -6,7 +6,7 @@ import { picture } from "../../../api/pictures";
 import { detection as text } from "../../../strings/en/settings_detection";
 import { hostNow } from "../../../time/format";
 import { said } from "../parts/paths";
-import { darkPercent, effective, isBlack, isSilent, isStill, share, trace, type Frame, type Measure, type Thresholds } from "./judge";
+import { darkPercent, effective, isBlack, isSilent, isStill, scaled, share, trace, type Frame, type Measure, type Thresholds } from "./judge";
 import { useThresholds } from "./thresholds";
 import "./detection.css";
 
@@ -52,24 +52,23 @@ export function Preview({ device, typed, own = {} }: { device: string; typed: Re
 interface Shown {
   key: Measure;
   unit: string;
-  low: number;
-  high: number;
+  scale: (value: number) => number;
   /** Where the threshold lies, in the same unit. */
   limit: (thresholds: Thresholds, pixels: number) => number;
   judge: (value: number | null, thresholds: Thresholds, pixels: number) => boolean | null;
 }
 
 const MEASURES: Shown[] = [
-  { key: "black_pct", unit: "%", low: 0, high: 100, limit: (all) => all.black_share * 100, judge: (value, all) => isBlack(value, all.black_share) },
-  { key: "freeze_diff", unit: "%", low: 0, high: 2, limit: (all, pixels) => (pixels === 0 ? 0 : (100 * all.freeze_min_pixels) / pixels), judge: (value, all, pixels) => isStill(value, pixels, all.freeze_min_pixels) },
-  { key: "mean_volume_db", unit: "dB", low: -90, high: 0, limit: (all) => all.silence_db, judge: (value, all) => isSilent(value, all.silence_db) },
+  { key: "black_pct", unit: "%", scale: scaled(0, 100), limit: (all) => all.black_share * 100, judge: (value, all) => isBlack(value, all.black_share) },
+  { key: "freeze_diff", unit: "%", scale: scaled(0, 100, 1 / 3), limit: (all, pixels) => (pixels === 0 ? 0 : (100 * all.freeze_min_pixels) / pixels), judge: (value, all, pixels) => isStill(value, pixels, all.freeze_min_pixels) },
+  { key: "mean_volume_db", unit: "dB", scale: scaled(-90, 0), limit: (all) => all.silence_db, judge: (value, all) => isSilent(value, all.silence_db) },
 ];
 
 function Trace({ measure, frames, from, to, now, would, pixels }: { measure: Shown; frames: Frame[]; from: number; to: number; now: Thresholds; would: Thresholds; pixels: number }) {
-  const { key, unit, low, high } = measure;
+  const { key, unit, scale } = measure;
   const newest = frames.findLast((frame) => frame[key] !== null)?.[key] ?? null;
-  const lines = trace(frames, key, from, to, low, high);
-  const level = (thresholds: Thresholds) => 100 - 100 * Math.min(1, Math.max(0, (measure.limit(thresholds, pixels) - low) / (high - low)));
+  const lines = trace(frames, key, from, to, scale);
+  const level = (thresholds: Thresholds) => 100 - 100 * scale(measure.limit(thresholds, pixels));
   const say = (thresholds: Thresholds) => {
     const part = share(frames, (frame) => measure.judge(frame[key], thresholds, pixels));
     return part === null ? text.unknownShare : text.ofTime(part.toFixed(0));
@@ -103,6 +102,7 @@ function limitSaid({ limit, unit }: Shown, thresholds: Thresholds, pixels: numbe
 function Picture({ device, thresholds }: { device: string; thresholds: Thresholds | undefined }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [pixels, setPixels] = useState<ImageData | null>(null);
+  const [isTried, setTried] = useState(false);
   useEffect(() => {
     const end = new AbortController();
     let isBusy = false;
@@ -111,6 +111,8 @@ function Picture({ device, thresholds }: { device: string; thresholds: Threshold
       isBusy = true;
       const newest = await picture(address("GET /api/host/screenshot/{device}", { device }, { width: 320 }), end.signal);
       isBusy = false;
+      if (end.signal.aborted) return;
+      setTried(true);
       const context = canvas.current?.getContext("2d", { willReadFrequently: true });
       if (!newest || !context || !canvas.current) return;
       const { bitmap } = newest;
@@ -134,7 +136,7 @@ function Picture({ device, thresholds }: { device: string; thresholds: Threshold
       <div className="preview-frame">
         <canvas ref={canvas} role="img" aria-label={text.picture} />
         {pixels && <span className="preview-rows" style={{ top: `${first}%`, bottom: `${100 - end}%` }} />}
-        {!pixels && <span className="thumbnail-note">{text.noPicture}</span>}
+        {!pixels && isTried && <span className="thumbnail-note">{text.noPicture}</span>}
       </div>
       <p className="dim" data-dark={dark?.toFixed(1)}>{dark === null ? " " : text.counted(dark.toFixed(1))}</p>
     </div>

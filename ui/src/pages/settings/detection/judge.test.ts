@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { darkPercent, effective, isBlack, isSilent, isStill, share, trace, type Frame } from "./judge";
+import { darkPercent, effective, isBlack, isSilent, isStill, scaled, share, trace, type Frame } from "./judge";
 
 const grey = (...rows: number[]) => rows.flatMap((luma) => [luma, luma, luma, 255, luma, luma, luma, 255]);
 
@@ -27,10 +27,20 @@ it("typed thresholds count where they are whole", () => {
   expect(effective(base, { black_rows: [0, 100] }).black_rows).toEqual([0, 100]);
 });
 
+it.each([
+  [scaled(0, 100), 25, 0.25],
+  [scaled(-90, 0), -45, 0.5],
+  [scaled(0, 100), 130, 1],
+  [scaled(0, 100), -1, 0],
+  [scaled(0, 100, 1 / 3), 0.1, 0.1],
+])("scales", (scale, value, expected) => {
+  expect(scale(value)).toBeCloseTo(expected, 5);
+});
+
 it("lines break where nothing was measured", () => {
   const frame = (second: number, black_pct: number | null) => ({ time: new Date(second * 1000).toISOString(), black_pct }) as Frame;
   const frames = [frame(0, 0), frame(5, 50), frame(6, null), frame(10, 200)];
-  expect(trace(frames, "black_pct", 0, 10_000, 0, 100)).toEqual([[[0, 0], [0.5, 0.5]], [[1, 1]]]);
+  expect(trace(frames, "black_pct", 0, 10_000, scaled(0, 100))).toEqual([[[0, 0], [0.5, 0.5]], [[1, 1]]]);
   expect(share(frames, (one) => isBlack(one.black_pct, 0.4))).toBeCloseTo(66.7, 1);
   expect(share([], () => true)).toBeNull();
 });

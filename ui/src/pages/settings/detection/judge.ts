@@ -53,10 +53,15 @@ export function isStill(percent: number | null, pixels: number, least: number): 
   return percent === null ? null : (percent / 100) * pixels < least;
 }
 
+/** Height of 0 to 1 between `low` and `high`. `power` below 1 spreads what is small. */
+export function scaled(low: number, high: number, power = 1): (value: number) => number {
+  return (value) => Math.min(1, Math.max(0, (value - low) / (high - low))) ** power;
+}
+
 export type Measure = "black_pct" | "freeze_diff" | "mean_volume_db";
 
-/** `x` and `y` of 0 to 1 for each frame that was measured; apart where something is missing. */
-export function trace(frames: Frame[], measure: Measure, from: number, to: number, low: number, high: number): [number, number][][] {
+/** `x` and `y` of 0 to 1 for each frame that was measured; apart where something is missing. `scale` gives the height. */
+export function trace(frames: Frame[], measure: Measure, from: number, to: number, scale: (value: number) => number): [number, number][][] {
   const lines: [number, number][][] = [[]];
   for (const frame of frames) {
     const value = frame[measure];
@@ -65,7 +70,7 @@ export function trace(frames: Frame[], measure: Measure, from: number, to: numbe
       continue;
     }
     const x = (Date.parse(frame.time) - from) / (to - from);
-    lines.at(-1)?.push([x, Math.min(1, Math.max(0, (value - low) / (high - low)))]);
+    lines.at(-1)?.push([x, scale(value)]);
   }
   return lines.filter((line) => line.length > 0);
 }
