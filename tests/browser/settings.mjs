@@ -71,12 +71,16 @@ const actions = {
   /** Texts, choices and boxes, each by the name of its control. */
   async fill({ fields, ...where }) {
     const page = await tab(where);
-    for (const [name, value] of Object.entries(fields)) {
+    const all = Object.entries(fields);
+    // Choices first: some decide which other fields there are.
+    const isChoice = async ([name]) => (await field(page, name).count()) > 0 && (await field(page, name).evaluate((element) => element.tagName === "SELECT"));
+    const choices = [];
+    for (const one of all) if (await isChoice(one)) choices.push(one);
+    for (const [name, value] of choices) await field(page, name).selectOption(value);
+    for (const [name, value] of all.filter((one) => !choices.includes(one))) {
       const one = field(page, name);
       await one.waitFor({ state: "attached" });
-      const kind = await one.evaluate((element) => (element.tagName === "SELECT" ? "select" : element.type));
-      if (kind === "select") await one.selectOption(value);
-      else if (kind === "checkbox") await one.setChecked(value);
+      if (await one.evaluate((element) => element.type === "checkbox")) await one.setChecked(value);
       else await one.fill(value);
     }
     return {};
@@ -138,8 +142,12 @@ const actions = {
     return {};
   },
 
+  /** The width of a picture that was drawn. */
   async still({ what, ...where }) {
-    return (await tab(where)).locator(what).evaluate((image) => image.naturalWidth);
+    const page = await tab(where);
+    // It is decoded a moment later than it is there.
+    await page.waitForFunction((canvas) => canvas.width > 0, await page.locator(what).elementHandle());
+    return page.locator(what).evaluate((canvas) => canvas.width);
   },
 
   /** Frames that the first video decoded, once there are some and 10 more. */
