@@ -96,7 +96,7 @@ const actions = {
   async login({ username, password }) {
     await page.locator('form.door input[name="username"]').fill(username);
     await page.locator('form.door input[name="password"]').fill(password);
-    await page.locator("form.door button").click();
+    await page.locator('form.door button[type="submit"]').click();
     return until("signed in or refused", async () => {
       const wrong = page.locator("form.door .door-fault");
       if (await page.locator(".entrance").isHidden()) return { inside: true };

@@ -210,7 +210,7 @@ fn settings_hide_their_secrets_and_take_thresholds() {
     assert_eq!(changed.json()["changed_here"], json!({"detect": {"black_luma": 20}}));
     for (bad, path) in [
         (json!({}), Some("detect")),
-        (json!({"detect": {"black_lumen": 1}}), Some("detect")),
+        (json!({"detect": {"black_lumen": 1}}), Some("detect.black_lumen")),
         (json!({"detect": {"black_share": 2.0}}), Some("detect.black_share")),
         (json!({"archive": {}}), Some("archive")),
     ] {

@@ -132,6 +132,26 @@ export interface Operations {
       } | null;
     };
   };
+  /** One's own password: all one's sessions end, and another begins */
+  "POST /api/auth/password": {
+    path: Nothing;
+    query: Nothing;
+    body: {
+      new_password: string;
+      password: string;
+    };
+    reply: {
+      csrf_token: string;
+      session_seconds: number;
+      success: boolean;
+      user: {
+        areas: string[];
+        cameras: string[];
+        name: string;
+        role: "viewer" | "operator" | "admin" | null;
+      };
+    };
+  };
   /** What is configured, passwords apart */
   "GET /api/cameras": {
     path: Nothing;
