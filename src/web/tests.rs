@@ -38,6 +38,7 @@ mod cameras;
 mod clips;
 mod encodes_of_clips;
 mod glance;
+mod history;
 mod hostile;
 mod incidents;
 mod latest;
@@ -135,6 +136,17 @@ impl Host {
             log: slog::Logger::root(slog::Discard, slog::o!()),
         })
         .unwrap();
+        let counted = metrics.clone();
+        let lost = device.metrics.clone();
+        let history = History::new(
+            clock.clone(),
+            Arc::new(move || crate::supervisor::Sums {
+                written_bytes: counted.total_written_bytes(),
+                writes: counted.total_writes(),
+                lost_seconds: lost.lost_hot_full.get(),
+                ..Default::default()
+            }),
+        );
         let state = Data::new(WebState {
             settings: settings.clone(),
             clock,
@@ -146,6 +158,7 @@ impl Host {
             ready: Arc::new(AtomicBool::new(true)),
             ffmpeg: Arc::new(|| Ok("ffmpeg version 5.1".into())),
             load: Arc::default(),
+            history: Arc::new(history),
             cleaner: Arc::new(Arc::default),
             transcoder,
             registry,
