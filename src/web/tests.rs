@@ -142,6 +142,7 @@ impl Host {
             clock.clone(),
             Arc::new(move || crate::supervisor::Sums {
                 written_bytes: counted.total_written_bytes(),
+                media_bytes: counted.total_media_bytes(),
                 writes: counted.total_writes(),
                 lost_seconds: lost.lost_hot_full.get(),
                 ..Default::default()

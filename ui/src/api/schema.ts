@@ -132,6 +132,26 @@ export interface Operations {
       } | null;
     };
   };
+  /** One's own password: all one's sessions end, and another begins */
+  "POST /api/auth/password": {
+    path: Nothing;
+    query: Nothing;
+    body: {
+      new_password: string;
+      password: string;
+    };
+    reply: {
+      csrf_token: string;
+      session_seconds: number;
+      success: boolean;
+      user: {
+        areas: string[];
+        cameras: string[];
+        name: string;
+        role: "viewer" | "operator" | "admin" | null;
+      };
+    };
+  };
   /** What is configured, passwords apart */
   "GET /api/cameras": {
     path: Nothing;
@@ -457,6 +477,24 @@ export interface Operations {
     query: { "date"?: string };
     body: undefined;
     reply: unknown;
+  };
+  /** The host's last day, minute by minute since the start */
+  "GET /api/host/history": {
+    path: Nothing;
+    query: { "from"?: string | number };
+    body: undefined;
+    reply: {
+      at: string[];
+      cpu_percent: number[];
+      hot_bytes: number[];
+      io_pressure_percent: (number | null)[];
+      io_wait_percent: number[];
+      lost_seconds: number[];
+      media_bytes: number[];
+      step_seconds: number;
+      writes: number[];
+      written_bytes: number[];
+    };
   };
   /** Black, frozen, silent or gone: newest first */
   "GET /api/host/incidents": {
