@@ -31,8 +31,13 @@ impl Browser {
 
     /// `base`: `http://host:port/`.
     pub fn start(browser: &Path, base: &str) -> Self {
+        Self::driven_by("driver.mjs", browser, base)
+    }
+
+    /// By another driver of the same folder, which speaks alike.
+    pub fn driven_by(driver: &str, browser: &Path, base: &str) -> Self {
         let mut command = Command::new("node");
-        command.arg(folder().join("driver.mjs")).arg(browser).arg(base);
+        command.arg(folder().join(driver)).arg(browser).arg(base);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node starts");
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().unwrap());

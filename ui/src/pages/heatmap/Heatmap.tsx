@@ -1,5 +1,5 @@
 // A day of all cameras at a glance: the worst of every minute, what it looked like, and the way there.
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { Link, navigate, useParam } from "../../app/router";
 import type { Incident } from "../../api/types";
 import { Button, IconButton } from "../../kit/Button";
@@ -10,7 +10,7 @@ import { incidents as incidentText } from "../../strings/en/incidents";
 import { clockTime, dayName, duration, hostNow, minuteTime, ZONE } from "../../time/format";
 import { Board, NAMES, type Cell } from "./Board";
 import { useMosaic } from "./mosaics";
-import { columnOf, cut, dayAfter, letterAt, MINUTE, nextTrouble, rowsShown, startOf, today, within, type Row, type Show, type Strip } from "./strip";
+import { columnOf, cut, dayAfter, firstOf, letterAt, MINUTE, nextTrouble, rowsShown, startOf, today, within, type Row, type Show, type Strip } from "./strip";
 import { useStrip } from "./useStrip";
 import "./heatmap.css";
 
@@ -79,7 +79,7 @@ interface Props {
 
 function Day({ strip, incidents, show, setShow, span, setSpan, grownAt }: Props) {
   const [cursor, setCursor] = useState<Cursor | null>(begin);
-  const rows = rowsShown(strip.rows, show);
+  const rows = useMemo(() => rowsShown(strip.rows, show), [strip, show]);
   const last = strip.count - 1;
   const row = Math.max(0, rows.findIndex((one) => one.id === cursor?.device));
   const column = (cursor && columnOf(strip, cursor.at)) ?? last;
@@ -87,12 +87,13 @@ function Day({ strip, incidents, show, setShow, span, setSpan, grownAt }: Props)
 
   // What is shown stays where it is until the cursor leaves it; without a cursor it follows the newest minute.
   const left = useRef<number | null>(null);
-  const view = cut(strip, Math.ceil((Number(span) * 60 * MINUTE) / strip.step), cursor ? left.current : null, column);
+  const count = Math.ceil((Number(span) * 60 * MINUTE) / strip.step);
+  const skipped = firstOf(strip, count, cursor ? left.current : null, column);
+  // Not with each move of the pointer: the canvas is painted when these change.
+  const view = useMemo(() => cut({ ...strip, rows }, skipped, count), [strip, rows, skipped, count]);
   useEffect(() => {
     left.current = view.first;
   }, [view.first]);
-  const skipped = Math.round((view.first - strip.first) / strip.step);
-  const viewed = view.rows.filter((one) => rows.some((shown) => shown.id === one.id));
   const onBoard = (act: (cell: Cell) => void) => (at: Cell) => act({ ...at, column: at.column + skipped });
 
   const put = (next: Cell) => {
@@ -131,7 +132,7 @@ function Day({ strip, incidents, show, setShow, span, setSpan, grownAt }: Props)
       <ReadOut strip={strip} row={rows[row]} column={column} incidents={incidents} />
       {rows.length === 0 && show !== "all" && <p className="card heat-nothing" role="status">{text.noneLeft[show]}</p>}
       <div hidden={rows.length === 0}>
-        <Board strip={view} rows={viewed} show={show} cell={{ column: column - skipped, row }} scrub={onBoard(put)} open={onBoard(open)} />
+        <Board strip={view} rows={view.rows} show={show} cell={{ column: column - skipped, row }} scrub={onBoard(put)} open={onBoard(open)} />
       </div>
       {!strip.complete && <p className="heat-note" role="status">{text.incomplete}</p>}
       <Mosaic at={startOf(strip, column)} show={show} grownAt={grownAt} />

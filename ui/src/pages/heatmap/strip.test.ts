@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { columnAt, columnOf, cut, dayAfter, grown, minuteName, nextTrouble, rowsShown, runs, spanOf, tailFrom, within, type Strip } from "./strip";
+import { columnAt, columnOf, cut, dayAfter, firstOf, grown, minuteName, nextTrouble, rowsShown, runs, spanOf, tailFrom, within, type Strip } from "./strip";
 
 const strip = (first: number, states: string[], step = 60_000): Strip => ({
   first,
@@ -61,7 +61,7 @@ it("grows at its end and forgets its begin", () => {
 it("shows a part that holds the cursor and moves no more than it must", () => {
   const one = strip(0, ["oobbxo.s"]);
   const shown = (count: number, left: number | null, column: number) => {
-    const part = cut(one, count, left, column);
+    const part = cut(one, firstOf(one, count, left, column), count);
     return [part.first / 60_000, part.rows[0]?.states];
   };
   expect(shown(8, null, 0)).toEqual([0, "oobbxo.s"]);

@@ -132,12 +132,17 @@ export function middleOf(column: number, width: number, count: number): number {
   return ((column + 0.5) / count) * width;
 }
 
-/** `count` columns of it that hold `column`: from `left` (milliseconds since 1970) on where they do, else moved as little as needed; at its end without `left`. */
-export function cut(strip: Strip, count: number, left: number | null, column: number): Strip {
-  if (count >= strip.count) return strip;
+/** Where `count` columns that hold `column` begin: at `left` (milliseconds since 1970) where they do, else moved as little as needed; at the end without `left`. */
+export function firstOf(strip: Strip, count: number, left: number | null, column: number): number {
+  if (count >= strip.count) return 0;
   const wanted = left === null ? strip.count - count : Math.round((left - strip.first) / strip.step);
   const moved = Math.min(column, Math.max(column - count + 1, wanted));
-  const first = Math.min(strip.count - count, Math.max(0, moved));
+  return Math.min(strip.count - count, Math.max(0, moved));
+}
+
+/** `count` columns of it. */
+export function cut(strip: Strip, first: number, count: number): Strip {
+  if (count >= strip.count) return strip;
   const rows = strip.rows.map((row) => ({ ...row, states: row.states.slice(first, first + count) }));
   return { ...strip, first: strip.first + first * strip.step, count, rows };
 }

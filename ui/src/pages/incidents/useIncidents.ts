@@ -26,6 +26,8 @@ export function useIncidents(asked: Asked) {
     placeholderData: (before) => before,
     // Events keep it true; asking for all pages again would be many questions.
     staleTime: Infinity,
+    // Nobody heard them while another page was shown.
+    refetchOnMount: "always",
   });
   const put = (changed: Incident) => {
     queries.setQueryData<Pages>(key, (data) => data && { ...data, pages: withChange(data.pages, asked, changed) });

@@ -107,6 +107,7 @@ function Chart({ chart, at, over, setOver }: ChartProps) {
         format: chart.format,
         time: (second) => minuteTime(second * 1000),
         least: chart.least,
+        isBinary: chart.format === bytes,
         over: setOver,
       });
     });

@@ -17,10 +17,16 @@ export interface Look {
   time: (at: number) => string;
   /** Whatever the values: percents end at 100. */
   least: number;
+  /** Bytes are counted by powers of two. */
+  isBinary: boolean;
   /** Which point the pointer is over, null when none. */
   over: (index: number | null) => void;
 }
 
+const MINUTE = 60;
+const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((minutes) => minutes * MINUTE);
+const POWERS = Array.from({ length: 44 }, (_, power) => 2 ** power);
+const TENS = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 const HEIGHT = 132;
 const LEFT = 56;
 
@@ -35,8 +41,8 @@ export function plot(into: HTMLElement, at: number[], lines: Line[], look: Look)
       cursor: { y: false, sync: { key: "system" }, points: { size: 6 }, drag: { setScale: false, x: false } },
       scales: { y: { range: (_, __, most) => [0, Math.max(look.least, most * 1.08)] } },
       axes: [
-        { ...axis, space: 72, size: 28, values: (_, splits) => splits.map(look.time) },
-        { ...axis, size: LEFT, space: 32, values: (_, splits) => splits.map(look.format) },
+        { ...axis, space: 72, size: 28, incrs: TIME_STEPS, values: (_, splits) => splits.map(look.time) },
+        { ...axis, size: LEFT, space: 32, incrs: look.isBinary ? POWERS : TENS, values: (_, splits) => splits.map(look.format) },
       ],
       series: [
         {},

@@ -68,7 +68,7 @@ export const system = {
     waits: "Waits",
     live: "Live",
     noForecast: "Too little is recorded to say how long it lasts.",
-    lasts: (holds: string, wanted: string) => `Holds ${holds} of footage; ${wanted} are wanted`,
+    lasts: (holds: string, wanted: string) => `Holds ${holds} of footage, wanted: ${wanted}`,
     full: (days: string) => `In ${days} the oldest has to go before its time`,
     rate: (bytes: string) => `${bytes} a day`,
     outOfSpace: "The disk is full and nothing may be deleted.",
