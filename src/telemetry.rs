@@ -98,11 +98,12 @@ pub struct Metrics {
     totals: Totals,
 }
 
-/// Sums over devices, for the amplification.
+/// Sums over devices, for the amplification and the history.
 #[derive(Clone, Default)]
 struct Totals {
     media_bytes: Counter,
     written_bytes: Counter,
+    writes: Counter,
 }
 
 /// From a tenth of a millisecond, which a look takes, to the seconds of one who is behind.
@@ -331,7 +332,7 @@ impl Metrics {
     /// Bytes of the database handed to the archive's file system.
     pub fn wrote_database(&self, bytes: u64) {
         self.db_written_bytes.inc_by(bytes);
-        self.totals.written_bytes.inc_by(bytes);
+        self.totals.wrote(bytes);
     }
 
     /// Of the library on that volume: `home` or `away`.
@@ -339,12 +340,17 @@ impl Metrics {
         self.library_bytes.get_or_create_owned(&VolumeLabel { volume })
     }
 
-    fn total_media_bytes(&self) -> u64 {
+    pub fn total_media_bytes(&self) -> u64 {
         self.totals.media_bytes.get()
     }
 
-    fn total_written_bytes(&self) -> u64 {
+    pub fn total_written_bytes(&self) -> u64 {
         self.totals.written_bytes.get()
+    }
+
+    /// Times that something was handed to the archive's file system.
+    pub fn total_writes(&self) -> u64 {
+        self.totals.writes.get()
     }
 
     /// The counters of one webhook, made at zero.
@@ -355,6 +361,13 @@ impl Metrics {
             dropped: self.webhook_dropped.get_or_create_owned(label),
             queue_depth: self.webhook_queue_depth.get_or_create_owned(label),
         }
+    }
+}
+
+impl Totals {
+    fn wrote(&self, bytes: u64) {
+        self.written_bytes.inc_by(bytes);
+        self.writes.inc();
     }
 }
 

@@ -38,7 +38,7 @@ fn begin(test: &str, setup: Setup) -> Option<(TestDaemon, String, Browser)> {
     let log = daemon.log();
     let rest = log.split("admin password: ").nth(1).expect("the first start tells a password");
     let password = rest.chars().take_while(|it| it.is_ascii_alphanumeric() || *it == '_').collect();
-    let browser = Browser::start_with("settings.mjs", &program, &format!("http://{}/", daemon.address()));
+    let browser = Browser::driven_by("settings.mjs", &program, &format!("http://{}/", daemon.address()));
     Some((daemon, password, browser))
 }
 

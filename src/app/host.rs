@@ -36,7 +36,7 @@ use crate::{
     playback::{ClipCache, Fronts, PreviewCache, TableCache},
     registry::{Registry, RegistryActor, RegistryParts},
     storage::{Retention, Volume, inventory},
-    supervisor::{ChildSpec, Load, LoadActor, LoadWatch, Slot, Supervisor},
+    supervisor::{ChildSpec, History, Load, LoadActor, LoadWatch, Slot, Supervisor},
     transcode::{Runner, TranscoderActor},
     web::{
         Heatmap, HotCache, Limiter, Replies, Sights, Stills, Tls, Viewers, WebState, encodes::Encodes, events::Feed,
@@ -53,6 +53,7 @@ pub(super) struct Host {
     pub fleet: Arc<Fleet>,
     load: Arc<ArcSwap<Load>>,
     load_watch: LoadWatch,
+    history: Arc<History>,
     cleaner: Arc<Cleaner>,
     /// Where the library has a volume of its own.
     away: Option<Arc<Away>>,
@@ -154,12 +155,14 @@ impl Host {
         let fleet =
             Arc::new(Fleet::new(Yard::new(shared, lists, watcher.clone()), registry.clone(), events.clone(), tls));
         let _captures = copy_captures(start, &volume, retention, &fleet.lists)?;
+        let history = Arc::new(History::new(start.clock.clone(), fleet.lists.sums(&start.metrics)));
         Ok(Self {
             start: start.clone(),
             volume,
             fleet,
             load,
             load_watch,
+            history,
             cleaner,
             away,
             transcoder,
@@ -182,7 +185,8 @@ impl Host {
         let watcher = self.watcher.clone();
         supervisor.add(ChildSpec::new("watcher", &Slot::new(), move |_| WatchActor::new(watcher.clone())))?;
         let (load, watch, metrics) = (self.load.clone(), self.load_watch.clone(), self.start.metrics.clone());
-        let load = move |_| LoadActor::new(load.clone(), watch.clone(), metrics.clone());
+        let history = self.history.clone();
+        let load = move |_| LoadActor::new(load.clone(), watch.clone(), metrics.clone()).noting(history.clone());
         supervisor.add(ChildSpec::new("load", &Slot::new(), load))?;
         let (registry, clock) = (self.registry.clone(), self.start.clock.clone());
         let evidence = self.evidence.clone();
@@ -270,6 +274,7 @@ impl Host {
             // Once: a check that starts a process every few seconds would be a load of its own.
             ffmpeg: Arc::new(move || version.get_or_init(|| facts::ffmpeg_version(&ffmpeg)).clone()),
             load: self.load.clone(),
+            history: self.history.clone(),
             cleaner: self.cleaner_status(),
             transcoder: self.transcoder.clone(),
             registry: self.registry.clone(),

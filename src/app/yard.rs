@@ -24,8 +24,8 @@ use crate::{
     keep::KeptDevice,
     merge::merger_actor::{CommitNow, conclude},
     storage::{DeviceIndex, HotLimits, tmpfs},
-    supervisor::Supervisor,
-    telemetry::Metrics,
+    supervisor::{Sums, Supervisor},
+    telemetry::{LossReason, Metrics},
     web::{DeviceStatus, WebDevice, facts, tail::Tail},
 };
 
@@ -59,6 +59,22 @@ impl Lists {
         let new = KeptDevice { index: index.clone(), metrics: metrics.device(id) };
         self.kept.store(Arc::new(known.iter().cloned().chain([new]).collect()));
         index
+    }
+
+    /// What the history of the host is made of. Whoever is asked holds no list.
+    pub fn sums(&self, metrics: &Arc<Metrics>) -> Arc<dyn Fn() -> Sums + Send + Sync> {
+        let (devices, metrics) = (self.web.clone(), metrics.clone());
+        Arc::new(move || {
+            let devices = devices.load();
+            let lost = |device: &WebDevice| LossReason::ALL.map(|reason| device.metrics.lost(reason).get());
+            Sums {
+                written_bytes: metrics.total_written_bytes(),
+                media_bytes: metrics.total_media_bytes(),
+                writes: metrics.total_writes(),
+                lost_seconds: devices.iter().flat_map(|device| lost(device)).sum(),
+                hot_bytes: devices.iter().map(|device| device.metrics.hot_bytes.get().max(0).unsigned_abs()).sum(),
+            }
+        })
     }
 
     fn keep(&self, device: &Device) {

@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use procfs::{Current, CurrentSI};
 use serde::Serialize;
 
-use super::kin;
+use super::{History, kin};
 use crate::telemetry::Metrics;
 
 /// Long enough that a short burst does not throttle the background, short enough to yield within one work item.
@@ -71,11 +71,17 @@ pub struct LoadActor {
     ticks: u32,
     published: Arc<ArcSwap<Load>>,
     metrics: Arc<Metrics>,
+    /// None: nobody asks for it.
+    history: Option<Arc<History>>,
 }
 
 impl LoadActor {
     pub fn new(published: Arc<ArcSwap<Load>>, watch: LoadWatch, metrics: Arc<Metrics>) -> Self {
-        Self { reader: LoadReader::default(), watch, ticks: 0, published, metrics }
+        Self { reader: LoadReader::default(), watch, ticks: 0, published, metrics, history: None }
+    }
+
+    pub fn noting(self, history: Arc<History>) -> Self {
+        Self { history: Some(history), ..self }
     }
 
     fn tick(&mut self) {
@@ -93,6 +99,10 @@ impl LoadActor {
         self.metrics.io_wait_percent.set(load.io_wait_percent);
         self.metrics.io_pressure_percent.set(load.io_pressure_percent.unwrap_or(0.0));
         self.published.store(Arc::new(load));
+        // The first reading has nothing to compare with.
+        if let Some(history) = self.history.as_ref().filter(|_| load.readings > 1) {
+            history.note(&load);
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 mod child;
 mod faults;
 pub mod heartbeat;
+mod history;
 mod keeping;
 pub mod kin;
 mod load;
@@ -22,6 +23,7 @@ pub mod watched;
 pub use child::{Birth, ChildSpec, Finish, Ground, Keeper, Scope, Timing, Token};
 pub use faults::{Injector, Poison};
 pub use heartbeat::Heartbeat;
+pub use history::{History, Point, STEP, Sums};
 pub use load::{Load, LoadActor, LoadReader, LoadWatch, Watching};
 pub use members::Witness;
 pub use policy::{Limits, RestartPolicy, Verdict};

@@ -92,7 +92,7 @@ impl DeviceMetrics {
             Written::Metadata => &self.written_metadata,
         };
         counter.inc_by(bytes);
-        self.totals.written_bytes.inc_by(bytes);
+        self.totals.wrote(bytes);
     }
 
     /// Elementary stream bytes made durable.

@@ -27,7 +27,7 @@ use crate::{
     playback::{ClipCache, Fronts, PreviewCache, TableCache},
     registry::Registry,
     storage::{DeviceIndex, HotDevice, Volume},
-    supervisor::{Load, StateBoard},
+    supervisor::{History, Load, StateBoard},
     telemetry::{DeviceMetrics, Metrics, RequestLabel},
     transcode::Runner,
 };
@@ -55,6 +55,7 @@ pub mod fleet;
 mod footage;
 mod guard;
 mod heatmap;
+mod history;
 mod host;
 mod hours;
 mod incidents;
@@ -134,6 +135,7 @@ pub struct WebState {
     /// First line of `ffmpeg -version`, or why there is none. Called on a thread that may block.
     pub ffmpeg: Arc<dyn Fn() -> checks::Verdict + Send + Sync>,
     pub load: Arc<ArcSwap<Load>>,
+    pub history: Arc<History>,
     /// Called on an HTTP worker: a snapshot only.
     pub cleaner: Arc<dyn Fn() -> Arc<CleanerStatus> + Send + Sync>,
     pub transcoder: Arc<Runner>,

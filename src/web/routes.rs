@@ -59,7 +59,7 @@ const WHICH_INCIDENTS: &[Param] = &[
 const MULTIVARIANT: Param =
     param("multivariant", Shape::Word(&["0", "1"]), "`1`: a list that names the codecs and leads to this one");
 const DATE: Param = param("date", Shape::Date, "that UTC day, instead of the latest");
-const START: Param = param("start", Shape::Moment, "RFC 3339 or seconds since 1970");
+pub(super) const START: Param = param("start", Shape::Moment, "RFC 3339 or seconds since 1970");
 const END: Param = param("end", Shape::Moment, "likewise; up to now without it");
 const DURATION: Param = param("duration", Shape::Amount, "seconds; more than 0, stands for one end of the span");
 
@@ -137,6 +137,7 @@ pub const ROUTES: &[Entry] = &[
         || read().to(host::health),
         Doc::new("One line per check; 503 when any fails", Json(&shapes::HEALTH)).also(503),
     ),
+    routes_of_keeping::HISTORY,
     entry(
         "/api/events",
         DEVICES,

@@ -1,13 +1,15 @@
-//! The rows of the route table that are about what stays and what is encoded anew; [`super::routes`] has them in their order.
+//! The rows of the route table that are about what stays, what is encoded anew, and how the host did; [`super::routes`] has
+//! them in their order.
 
 use actix_web::web;
 
 use super::{
+    history,
     need::{ADMIN, DEVICES, FOUND, HOST, OPERATE_FOUND},
     openapi::{Doc, Reply::*},
     pins,
     route::{Also, Entry, Verb, action, entry, read},
-    routes::{ASKED, param},
+    routes::{ASKED, START, param},
     shape::Shape,
     shapes, transcode,
 };
@@ -50,6 +52,20 @@ pub const PIN: Entry = Entry {
         FOUND,
         || read().to(pins::one),
         Doc::new("One of them", Json(&shapes::PIN)).others(&[404, 503]),
+    )
+};
+
+pub const HISTORY: Entry = Entry {
+    compress: true,
+    ..entry(
+        "/api/host/history",
+        HOST,
+        || read().to(history::history),
+        Doc::new("The host's last day, minute by minute since the start", Json(&shapes::HISTORY)).query(&[param(
+            "from",
+            START.shape,
+            "what ended after that moment; all without it",
+        )]),
     )
 };
 

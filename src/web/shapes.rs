@@ -4,9 +4,11 @@ use super::shape::Shape::{self, *};
 pub use super::shapes_of_cameras::*;
 
 mod access;
+mod history;
 mod transcoding;
 
 pub use access::*;
+pub use history::HISTORY;
 use transcoding::TRANSCODER;
 pub use transcoding::{TRANSCODE_ACCEPTED, TRANSCODE_BACK, TRANSCODE_FILE, TRANSCODE_RUN, TRANSCODING};
 

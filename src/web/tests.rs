@@ -38,6 +38,7 @@ mod cameras;
 mod clips;
 mod encodes_of_clips;
 mod glance;
+mod history;
 mod hostile;
 mod incidents;
 mod kept;
@@ -144,6 +145,18 @@ impl Host {
         let replies = Replies::new(settings.cache.ttl(), settings.cache.capacity, metrics.clone());
         let limiter = Limiter::new(&settings.limits, clock.clone());
         let viewers = Arc::new(Viewers::new(clock.clone(), metrics.clone()));
+        let counted = metrics.clone();
+        let lost = device.metrics.clone();
+        let history = History::new(
+            clock.clone(),
+            Arc::new(move || crate::supervisor::Sums {
+                written_bytes: counted.total_written_bytes(),
+                media_bytes: counted.total_media_bytes(),
+                writes: counted.total_writes(),
+                lost_seconds: lost.lost_hot_full.get(),
+                ..Default::default()
+            }),
+        );
         let state = Data::new(WebState {
             settings: settings.clone(),
             clock,
@@ -155,6 +168,7 @@ impl Host {
             ready: Arc::new(AtomicBool::new(true)),
             ffmpeg: Arc::new(|| Ok("ffmpeg version 5.1".into())),
             load: Arc::default(),
+            history: Arc::new(history),
             cleaner: Arc::new(Arc::default),
             transcoder,
             registry,

@@ -31,11 +31,11 @@ impl Browser {
 
     /// `base`: `http://host:port/`.
     pub fn start(browser: &Path, base: &str) -> Self {
-        Self::start_with("driver.mjs", browser, base)
+        Self::driven_by("driver.mjs", browser, base)
     }
 
-    /// With another driver of the folder.
-    pub fn start_with(driver: &str, browser: &Path, base: &str) -> Self {
+    /// By another driver of the same folder, which speaks alike.
+    pub fn driven_by(driver: &str, browser: &Path, base: &str) -> Self {
         let mut command = Command::new("node");
         command.arg(folder().join(driver)).arg(browser).arg(base);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node starts");

@@ -478,6 +478,24 @@ export interface Operations {
     body: undefined;
     reply: unknown;
   };
+  /** The host's last day, minute by minute since the start */
+  "GET /api/host/history": {
+    path: Nothing;
+    query: { "from"?: string | number };
+    body: undefined;
+    reply: {
+      at: string[];
+      cpu_percent: number[];
+      hot_bytes: number[];
+      io_pressure_percent: (number | null)[];
+      io_wait_percent: number[];
+      lost_seconds: number[];
+      media_bytes: number[];
+      step_seconds: number;
+      writes: number[];
+      written_bytes: number[];
+    };
+  };
   /** Black, frozen, silent or gone: newest first */
   "GET /api/host/incidents": {
     path: Nothing;

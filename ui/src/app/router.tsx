@@ -67,3 +67,8 @@ export function Link({ to, onClick, ...rest }: AnchorHTMLAttributes<HTMLAnchorEl
   };
   return <a {...rest} href={to} onClick={go} />;
 }
+
+/** The whole query of the address. */
+export function useSearch(): string {
+  return useSyncExternalStore(subscribe, () => location.search);
+}
