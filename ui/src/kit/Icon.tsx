@@ -26,6 +26,8 @@ const PATHS = {
   share: "M12 15V4M8 7.5 12 3.5 16 7.5M6 12v8h12v-8",
   volume: "M4 9.5h4l5-4v13l-5-4H4zM16.5 9a4 4 0 0 1 0 6",
   full: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
+  pause: "M8.5 5.5v13M15.5 5.5v13",
+  again: "M5 12a7 7 0 1 0 2.2-5.1L5 9M5 4.5V9h4.5",
 } as const;
 
 export type IconName = keyof typeof PATHS;

@@ -1,12 +1,16 @@
 // The tiles, row by row; only the rows on screen, and one or two around them, are in the page. Arrows move between tiles.
 import { defaultRangeExtractor, useWindowVirtualizer, type Range } from "@tanstack/react-virtual";
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type CSSProperties, type FocusEvent } from "react";
+import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type CSSProperties, type FocusEvent } from "react";
+import { IconButton } from "../../kit/Button";
 import { useKeys } from "../../keys/keys";
 import { wall as text } from "../../strings/en/wall";
 import { columnsOf, moved, rowsOf, type Arrow, type Columns, type Row, type Sizes } from "./layout";
 import { useLiveTile } from "./live";
 import type { Group } from "./order";
 import { Tile } from "./Tile";
+import type { TileFacts } from "./trouble";
+
+const RestartDialog = lazy(async () => ({ default: (await import("../../player/RestartDialog")).RestartDialog }));
 
 const OVERSCAN = 2;
 
@@ -71,38 +75,51 @@ export function Grid({ groups, columns: wanted, sizes, showArea, isWhole }: Prop
     focusOn.current = target.id;
     virtualizer.scrollToIndex(target.row, { align: "auto" });
   };
+  const [restarted, setRestarted] = useState<TileFacts | null>(null);
+  const restart = useCallback(
+    (tile: TileFacts) => {
+      stop(null);
+      setRestarted(tile);
+    },
+    [stop],
+  );
+  const stopTile = rows.flatMap((row) => ("tiles" in row ? row.tiles : [])).find((tile) => tile.id === stopId);
   useKeys(text.tiles, [
     ...(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"] as const).map((keys) => ({ keys, label: text.keyMove, run: () => move(keys) })),
     { keys: "Enter", label: text.keyOpen, run: () => stopId !== null && stopId !== undefined && grid.current?.querySelector<HTMLElement>(`[data-tile="${CSS.escape(stopId)}"]`)?.click() },
+    { keys: "r", label: text.keyRestart, run: () => stopTile && restart(stopTile) },
   ]);
   useKeepPlace(active, box.width > 0);
 
   return (
-    <div
-      ref={grid}
-      className="wall-grid"
-      role="grid"
-      aria-label={text.tiles}
-      aria-rowcount={rows.length}
-      aria-colcount={columns}
-      style={{ height: virtualizer.getTotalSize(), ...cssOf(sizes, columns) }}
-      {...listeners}
-      onFocus={(event: FocusEvent) => {
-        listeners.onFocus(event);
-        const id = event.target.closest<HTMLElement>("[data-cell]")?.dataset["cell"];
-        if (id !== undefined) setActive(id);
-      }}
-    >
-      {virtualizer.getVirtualItems().map(({ index, key, start }) => {
-        const row = rows[index];
-        if (!row) return null;
-        return (
-          <div key={key} role="row" aria-rowindex={index + 1} className="wall-row" style={{ height: row.height, transform: `translateY(${start - box.top}px)` }}>
-            <Cells row={row} columns={columns} live={live} stop={stopId ?? null} showArea={showArea} gone={stop} />
-          </div>
-        );
-      })}
-    </div>
+    <>
+      <div
+        ref={grid}
+        className="wall-grid"
+        role="grid"
+        aria-label={text.tiles}
+        aria-rowcount={rows.length}
+        aria-colcount={columns}
+        style={{ height: virtualizer.getTotalSize(), ...cssOf(sizes, columns) }}
+        {...listeners}
+        onFocus={(event: FocusEvent) => {
+          listeners.onFocus(event);
+          const id = event.target.closest<HTMLElement>("[data-cell]")?.dataset["cell"];
+          if (id !== undefined) setActive(id);
+        }}
+      >
+        {virtualizer.getVirtualItems().map(({ index, key, start }) => {
+          const row = rows[index];
+          if (!row) return null;
+          return (
+            <div key={key} role="row" aria-rowindex={index + 1} className="wall-row" style={{ height: row.height, transform: `translateY(${start - box.top}px)` }}>
+              <Cells row={row} columns={columns} live={live} stop={stopId ?? null} showArea={showArea} gone={stop} restart={restart} />
+            </div>
+          );
+        })}
+      </div>
+      {restarted && <Suspense fallback={null}><RestartDialog device={restarted} onClose={() => setRestarted(null)} /></Suspense>}
+    </>
   );
 }
 
@@ -113,9 +130,10 @@ interface CellsProps {
   stop: string | null;
   showArea: boolean;
   gone: (id: string | null) => void;
+  restart: (tile: TileFacts) => void;
 }
 
-function Cells({ row, columns, live, stop, showArea, gone }: CellsProps) {
+function Cells({ row, columns, live, stop, showArea, gone, restart }: CellsProps) {
   const [left] = useState(() => () => gone(null));
   if (!("tiles" in row)) {
     return (
@@ -128,6 +146,7 @@ function Cells({ row, columns, live, stop, showArea, gone }: CellsProps) {
   return row.tiles.map((tile) => (
     <div key={tile.id} role="gridcell" className="wall-cell" data-cell={tile.id}>
       <Tile facts={tile} isLive={live === tile.id} isActive={stop === tile.id} showArea={showArea} gone={left} />
+      <IconButton icon="again" label={text.restart(tile.name)} className="tile-again" tabIndex={stop === tile.id ? 0 : -1} onClick={() => restart(tile)} />
     </div>
   ));
 }

@@ -59,7 +59,7 @@ export function Kiosk({ groups, columns, sizes, showArea, pace, setPace, close }
         {screens.length > 1 && <span className="dim">{text.kiosk.place(at + 1, screens.length)}</span>}
         <div className="kiosk-controls">
           <IconButton icon="back" label={text.kiosk.previous} disabled={screens.length < 2} onClick={() => setTurn(turn - 1)} />
-          <IconButton icon={isPaused ? "play" : "stop"} label={isPaused ? text.kiosk.go : text.kiosk.pause} aria-pressed={isPaused} onClick={() => setPaused(!isPaused)} />
+          <IconButton icon={isPaused ? "play" : "pause"} label={isPaused ? text.kiosk.go : text.kiosk.pause} aria-pressed={isPaused} onClick={() => setPaused(!isPaused)} />
           <IconButton icon="next" label={text.kiosk.next} disabled={screens.length < 2} onClick={() => setTurn(turn + 1)} />
           <select className="select" aria-label={text.kiosk.pace} value={pace} onChange={(event) => setPace(Number(event.target.value))}>
             {[...new Set([...PACES, pace])].sort((one, other) => one - other).map((seconds) => <option key={seconds} value={seconds}>{text.kiosk.paceOf(seconds)}</option>)}

@@ -36,6 +36,7 @@ export const wall = {
   keyColumnsFit: "As many columns as fit",
   keySort: "Next order",
   keyTrouble: "Only cameras in trouble",
+  restart: (name: string) => `Last seconds of ${name}`,
   keyRestart: "Last seconds of the camera",
   kiosk: {
     title: "Rotation",
