@@ -31,7 +31,7 @@ export function Grid({ groups, columns: wanted, sizes, showArea, isWhole }: Prop
   const box = useBox(grid);
   const columns = columnsOf(wanted, box.width, sizes);
   const rows = useMemo(() => (box.width === 0 ? [] : rowsOf(groups, columns, box.width, sizes)), [groups, columns, box.width, sizes]);
-  const { live, listeners, stop } = useLiveTile();
+  const { live, listeners, gone, stop: stopLive } = useLiveTile();
   const [active, setActive] = useState<string | null>(place.active);
   const activeRow = rows.findIndex((row) => "tiles" in row && row.tiles.some((tile) => tile.id === active));
   const first = rows.find((row) => "tiles" in row);
@@ -78,10 +78,10 @@ export function Grid({ groups, columns: wanted, sizes, showArea, isWhole }: Prop
   const [restarted, setRestarted] = useState<TileFacts | null>(null);
   const restart = useCallback(
     (tile: TileFacts) => {
-      stop(null);
+      stopLive();
       setRestarted(tile);
     },
-    [stop],
+    [stopLive],
   );
   const stopTile = rows.flatMap((row) => ("tiles" in row ? row.tiles : [])).find((tile) => tile.id === stopId);
   useKeys(text.tiles, [
@@ -89,7 +89,7 @@ export function Grid({ groups, columns: wanted, sizes, showArea, isWhole }: Prop
     { keys: "Enter", label: text.keyOpen, run: () => stopId !== null && stopId !== undefined && grid.current?.querySelector<HTMLElement>(`[data-tile="${CSS.escape(stopId)}"]`)?.click() },
     { keys: "r", label: text.keyRestart, run: () => stopTile && restart(stopTile) },
   ]);
-  useKeepPlace(active, box.width > 0);
+  useKeepPlace(active, box.width > 0, () => virtualizer.scrollOffset);
 
   return (
     <>
@@ -113,7 +113,7 @@ export function Grid({ groups, columns: wanted, sizes, showArea, isWhole }: Prop
           if (!row) return null;
           return (
             <div key={key} role="row" aria-rowindex={index + 1} className="wall-row" style={{ height: row.height, transform: `translateY(${start - box.top}px)` }}>
-              <Cells row={row} columns={columns} live={live} stop={stopId ?? null} showArea={showArea} gone={stop} restart={restart} />
+              <Cells row={row} columns={columns} live={live} stop={stopId ?? null} showArea={showArea} gone={gone} restart={restart} />
             </div>
           );
         })}
@@ -129,12 +129,11 @@ interface CellsProps {
   live: string | null;
   stop: string | null;
   showArea: boolean;
-  gone: (id: string | null) => void;
+  gone: (id: string) => void;
   restart: (tile: TileFacts) => void;
 }
 
 function Cells({ row, columns, live, stop, showArea, gone, restart }: CellsProps) {
-  const [left] = useState(() => () => gone(null));
   if (!("tiles" in row)) {
     return (
       <div role="gridcell" aria-colspan={columns} className="wall-heading">
@@ -145,7 +144,7 @@ function Cells({ row, columns, live, stop, showArea, gone, restart }: CellsProps
   }
   return row.tiles.map((tile) => (
     <div key={tile.id} role="gridcell" className="wall-cell" data-cell={tile.id}>
-      <Tile facts={tile} isLive={live === tile.id} isActive={stop === tile.id} showArea={showArea} gone={left} />
+      <Tile facts={tile} isLive={live === tile.id} isActive={stop === tile.id} showArea={showArea} gone={gone} />
       <IconButton icon="again" label={text.restart(tile.name)} className="tile-again" tabIndex={stop === tile.id ? 0 : -1} onClick={() => restart(tile)} />
     </div>
   ));
@@ -177,19 +176,22 @@ function useBox(element: { current: HTMLElement | null }): { width: number; top:
   return box;
 }
 
-function useKeepPlace(active: string | null, isLaidOut: boolean): void {
+function useKeepPlace(active: string | null, isLaidOut: boolean, scrolled: () => number | null): void {
   useLayoutEffect(() => {
     if (isLaidOut && place.scroll > 0) window.scrollTo(0, place.scroll);
   }, [isLaidOut]);
   useEffect(() => {
     place.active = active;
   }, [active]);
-  useEffect(() => {
-    // A link scrolls to the top before the page changes: what counts is where it stood until then.
-    const note = () => {
-      place.scroll = window.scrollY;
-    };
-    window.addEventListener("scroll", note, { passive: true });
-    return () => window.removeEventListener("scroll", note);
-  }, []);
+  const latest = useRef(scrolled);
+  useLayoutEffect(() => {
+    latest.current = scrolled;
+  });
+  // A link scrolls to the top before the page changes; what was heard of last is where it stood until then.
+  useLayoutEffect(
+    () => () => {
+      place.scroll = latest.current() ?? 0;
+    },
+    [],
+  );
 }

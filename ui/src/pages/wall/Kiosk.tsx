@@ -1,5 +1,5 @@
 // The wall on a wall: one group after another over the whole screen, with nothing around it. It keeps the screen awake.
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { createPortal } from "react-dom";
 import { IconButton } from "../../kit/Button";
 import { useKeys } from "../../keys/keys";
@@ -31,8 +31,7 @@ export function Kiosk({ groups, columns, sizes, showArea, pace, setPace, close }
   const screens = useMemo(() => (size ? screensOf(groups, columns, size.width, size.height, sizes) : []), [groups, columns, size, sizes]);
   const at = screens.length === 0 ? 0 : ((turn % screens.length) + screens.length) % screens.length;
   const screen = screens[at];
-  const { live, listeners, stop } = useLiveTile();
-  const left = useCallback(() => stop(null), [stop]);
+  const { live, listeners, gone } = useLiveTile();
   const isAway = useIsAway();
   useWakeLock();
   useFullScreen(close);
@@ -71,7 +70,7 @@ export function Kiosk({ groups, columns, sizes, showArea, pace, setPace, close }
       <div ref={place} className="kiosk-tiles" style={screen && { ...cssOf(sizes, screen.columns), gridTemplateColumns: `repeat(${screen.columns}, ${screen.tileWidth}px)` }} {...listeners}>
         {screen?.tiles.map((tile) => (
           <div key={tile.id} className="wall-cell" data-cell={tile.id}>
-            <Tile facts={tile} isLive={live === tile.id} isActive showArea={showArea} gone={left} />
+            <Tile facts={tile} isLive={live === tile.id} isActive showArea={showArea} gone={gone} />
           </div>
         ))}
         {size && !screen && <p className="dim">{text.kiosk.nothing}</p>}

@@ -24,18 +24,19 @@ export function useLiveTile() {
       onPointerLeave: () => want(null),
       onFocus: (event: FocusEvent) => event.target.matches(":focus-visible") && want(idOf(event.target)),
       onBlur: () => want(null),
-      /** For what no pointer and no focus tells. */
-      want,
+      /** It went out of sight. Whoever is wanted next stays so. */
+      gone: (id: string) => id === wanted && want(null),
+      stop: () => want(null),
     };
   }, []);
-  const { want, ...listeners } = handlers;
+  const { gone, stop, ...listeners } = handlers;
   useEffect(() => {
-    const hide = () => document.hidden && want(null);
+    const hide = () => document.hidden && stop();
     document.addEventListener("visibilitychange", hide);
     return () => {
       document.removeEventListener("visibilitychange", hide);
       window.clearTimeout(timer.current);
     };
-  }, [want]);
-  return { live, listeners, stop: want };
+  }, [stop]);
+  return { live, listeners, gone, stop };
 }
