@@ -2,6 +2,8 @@
 // tests/e2e_browser.rs; this file only acts, waits and reports.
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
+import { axe } from "./axe.mjs";
+import { wall } from "./wall.mjs";
 
 const WAIT_MS = 45_000;
 const [executablePath, base] = process.argv.slice(2);
@@ -316,6 +318,9 @@ const actions = {
     return {};
   },
 };
+
+// Those of single pages, in files of their own.
+Object.assign(actions, wall({ page, base, until, requests }), axe({ page, base }));
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { action, ...options } = JSON.parse(line);

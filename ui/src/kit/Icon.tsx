@@ -36,6 +36,8 @@ const PATHS = {
   disk: "M4 6c0-1.7 3.6-3 8-3s8 1.3 8 3v12c0 1.7-3.6 3-8 3s-8-1.3-8-3zM4 6c0 1.7 3.6 3 8 3s8-1.3 8-3M4 12c0 1.7 3.6 3 8 3s8-1.3 8-3",
   bell: "M6 10a6 6 0 0 1 12 0c0 5 2 6.5 2 6.5H4S6 15 6 10zM10 20a2.2 2.2 0 0 0 4 0",
   log: "M5 3h14v18H5zM9 8h6M9 12h6M9 16h4",
+  pause: "M8.5 5.5v13M15.5 5.5v13",
+  again: "M5 12a7 7 0 1 0 2.2-5.1L5 9M5 4.5V9h4.5",
 } as const;
 
 export type IconName = keyof typeof PATHS;

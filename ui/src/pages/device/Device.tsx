@@ -7,9 +7,11 @@ import { EmptyState, Skeleton } from "../../kit/States";
 import { StatusBadge } from "../../kit/StatusBadge";
 import { useKeys } from "../../keys/keys";
 import { Player } from "../../player/Player";
+import { RestartDialog } from "../../player/RestartDialog";
 import { useDevice, useIsAway } from "../../store/state";
 import { common } from "../../strings/en/common";
 import { device as text } from "../../strings/en/device";
+import { player as playerText } from "../../strings/en/player";
 import { bytes, duration, time } from "../../time/format";
 import { ChunkList } from "./ChunkList";
 import { chunkAfter, chunkAt, momentOf, useChunks } from "./chunks";
@@ -46,6 +48,7 @@ function Shown({ device }: { device: Device }) {
   const [moment, setMoment] = useParam("t");
   const [playing, setPlaying] = useState<Playing | null>(null);
   const picture = useRef<HTMLDivElement>(null);
+  const [restart, setRestart] = useState(false);
   const { data: chunks } = useChunks(device.id);
 
   // The address says where to begin, once what is recorded is known.
@@ -80,6 +83,7 @@ function Shown({ device }: { device: Device }) {
     { keys: " ", label: text.keyPlay, run: () => void toggle(video()) },
     { keys: "l", label: text.keyLive, run: goLive },
     { keys: "m", label: text.keyMute, run: () => mute(video()) },
+    { keys: "r", label: playerText.restart.button, run: () => setRestart(true) },
     { keys: "f", label: text.keyFull, run: () => void full(video()) },
     { keys: "Escape", label: text.keyWall, run: () => navigate("/") },
   ]);
@@ -96,6 +100,7 @@ function Shown({ device }: { device: Device }) {
           <span className="dim">{[device.area, device.source].filter(Boolean).join(" · ")}</span>
         </div>
         <span className="spacer" />
+        <Button data-act="restart" onClick={() => setRestart(true)}>{playerText.restart.button}</Button>
         <StatusBadge status={isAway ? "unknown" : device.status} {...(device.since ? { title: common.since(time(device.since)) } : {})} />
       </header>
       {device.reason && <p className="device-reason" role="status">{device.reason}</p>}
@@ -113,6 +118,7 @@ function Shown({ device }: { device: Device }) {
           <ChunkList device={device.id} chunks={chunks} playing={playing?.chunk ?? null} play={play} stop={goLive} />
         </aside>
       </div>
+      {restart && <RestartDialog device={device} onClose={() => setRestart(false)} />}
     </section>
   );
 }
