@@ -26,6 +26,20 @@ const PATHS = {
   share: "M12 15V4M8 7.5 12 3.5 16 7.5M6 12v8h12v-8",
   volume: "M4 9.5h4l5-4v13l-5-4H4zM16.5 9a4 4 0 0 1 0 6",
   full: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
+  pause: "M8 5.5v13M16 5.5v13",
+  frameBack: "M17 6v12L9 12zM6 6v12",
+  frameNext: "M7 6v12l8-6zM18 6v12",
+  incidentBack: "M14 5l-7 7 7 7M19 8v5M19 16v.2",
+  incidentNext: "M10 5l7 7-7 7M5 8v5M5 16v.2",
+  shot: "M4 8h3.5L9 5.5h6L16.5 8H20v11H4zM12 10.5a3 3 0 1 1 0 6 3 3 0 0 1 0-6z",
+  inset: "M3 5h18v14H3zM12 12h7v5h-7z",
+  calendar: "M4 6h16v14H4zM4 10.5h16M8.5 3.5v4M15.5 3.5v4",
+  scissors: "M6 4.5a2.5 2.5 0 1 1 0 5 2.5 2.5 0 0 1 0-5zM6 14.5a2.5 2.5 0 1 1 0 5 2.5 2.5 0 0 1 0-5zM8.2 8.4 20 17M8.2 15.6 20 7",
+  muted: "M4 9.5h4l5-4v13l-5-4H4zM16.5 9.5l5 5M21.5 9.5l-5 5",
+  again: "M5 12a7 7 0 1 0 2.3-5.2M5 4.5v4h4",
+  copy: "M9 9h11v11H9zM5 15H4V4h11v1",
+  zoomIn: "M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM15.5 15.5 20 20M10.5 7.5v6M7.5 10.5h6",
+  zoomOut: "M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM15.5 15.5 20 20M7.5 10.5h6",
 } as const;
 
 export type IconName = keyof typeof PATHS;
