@@ -379,9 +379,10 @@ export class Playback {
   }
 
   private pastMoved(at: number): void {
-    if (this.view.mode !== "past" || this.view.surface !== "past" || this.isScrubbing) return;
-    this.at = at;
+    if (this.view.mode !== "past" || this.view.surface !== "past") return;
     if (this.elements) this.elements.frame.dataset["at"] = new Date(at).toISOString();
+    if (this.isScrubbing) return;
+    this.at = at;
     this.become({ badge: text.recorded(clockTime(at)) });
     this.tellMoved();
   }
@@ -463,7 +464,8 @@ export class Playback {
   }
 
   private hideStill(): void {
-    if (this.isScrubbing && this.timers.rest === 0) return;
+    // Somebody still drags: the video is behind.
+    if (this.isScrubbing && this.timers.rest !== 0) return;
     this.become({ isStill: false });
   }
 

@@ -30,7 +30,6 @@ export function Controls({ playback, actions, isCutting }: { playback: Playback;
         <IconButton icon="incidentNext" label={text.incidentNext} data-act="incident-next" onClick={() => actions.incident(1)} />
       </div>
       <Moment playback={playback} />
-      {view.delaySeconds !== null && view.mode !== "past" && <span className="controls-delay dim" title={text.delayHint} data-delay={view.delaySeconds}>{text.delay(view.delaySeconds)}</span>}
       <span className="spacer" />
       <div className="controls-group">
         <Menu
@@ -52,8 +51,6 @@ export function Controls({ playback, actions, isCutting }: { playback: Playback;
         />
       </div>
       <div className="controls-group">
-        <IconButton icon="zoomOut" label={text.zoomOut} className="controls-zoom" onClick={() => actions.zoom(2)} />
-        <IconButton icon="zoomIn" label={text.zoomIn} className="controls-zoom" onClick={() => actions.zoom(0.5)} />
         <IconButton icon="scissors" label={text.cut} data-act="cut" aria-pressed={isCutting} onClick={actions.cut} />
         <IconButton icon="shot" label={text.shot} data-act="shot" disabled={!view.hasPicture} onClick={actions.shot} />
         <IconButton icon="inset" label={text.inset} data-act="inset" disabled={!view.hasPicture} onClick={actions.inset} />
@@ -93,8 +90,13 @@ export function ModeSwitch({ playback, day, ready }: { playback: Playback; day: 
   const isLive = view.mode === "live";
   return (
     <div className="mode" role="group" aria-label={text.mode}>
-      <Button data-act="live" aria-pressed={isLive} disabled={!ready && !isLive} onClick={playback.goLive}><span className="mode-dot" />{text.liveNow}</Button>
+      <Button data-act="live" aria-pressed={isLive} disabled={!ready && !isLive} onClick={playback.goLive}><span className="mode-dot" />{text.liveNow}<Delay seconds={isLive ? view.delaySeconds : null} /></Button>
       <Button data-act="day" aria-pressed={!isLive} onClick={day}>{text.hours24}</Button>
     </div>
   );
+}
+
+/** How far the picture is behind: the true one, measured. Its place is kept, so that nothing moves. */
+function Delay({ seconds }: { seconds: number | null }) {
+  return <span className="mode-delay" title={text.delayHint} {...(seconds === null ? {} : { "data-delay": seconds })}>{seconds === null ? "" : text.delay(seconds)}</span>;
 }

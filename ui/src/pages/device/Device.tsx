@@ -1,5 +1,5 @@
 // One camera: its picture, live or from the past, on one time line. `?t=` is a moment of the past, `&zoom=` how many seconds are shown.
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { Link, navigate } from "../../app/router";
 import type { Device } from "../../api/types";
 import { Button, IconButton } from "../../kit/Button";
@@ -25,7 +25,7 @@ import { incidentBeside } from "./incidents";
 import { Side } from "./Side";
 import { KINDS } from "./timeline/draw";
 import { usePins, useTimeline } from "./timeline/data";
-import { around, atNow, spanOf, zoomed } from "./timeline/scale";
+import { around, atNow, LEAST_SPAN, MOST_SPAN, spanOf, zoomed } from "./timeline/scale";
 import { TimelineStore } from "./timeline/store";
 import { Timeline, type ClipRange } from "./timeline/Timeline";
 import "./device.css";
@@ -158,7 +158,7 @@ function Shown({ device }: { device: Device }) {
             <Stage playback={playback} label={text.picture(device.name)} ready={ready} why={why} fps={typeof device.recorder.fps === "number" ? device.recorder.fps : null} onAttached={begin} />
             <Controls playback={playback} actions={actions} isCutting={clip !== null} />
             <Timeline playback={playback} store={store} data={data} pins={pins} growing={growing} clip={clip} setClip={setClip} label={text.timeline(device.name)} />
-            <Legend />
+            <Legend zoom={actions.zoom} store={store} />
           </div>
           {clip && <ClipBar device={device} playback={playback} data={data} clip={clip} setClip={setClip} />}
           <Facts device={device} />
@@ -214,13 +214,19 @@ function useAddress(playback: Playback, store: TimelineStore): void {
   }, [playback, store]);
 }
 
-function Legend() {
+function Legend({ zoom, store }: { zoom: (factor: number) => void; store: TimelineStore }) {
+  const span = useSyncExternalStore(store.subscribe, store.span);
   return (
-    <ul className="legend">
-      {KINDS.map((kind) => <li key={kind} className={`kind ${kind}`}>{text.kinds[kind]}</li>)}
-      <li className="kind sound">{text.sound}</li>
-      <li className="kind pinned">{text.pinned}</li>
-    </ul>
+    <div className="legend">
+      <ul>
+        {KINDS.map((kind) => <li key={kind} className={`kind ${kind}`}>{text.kinds[kind]}</li>)}
+        <li className="kind sound">{text.sound}</li>
+        <li className="kind pinned">{text.pinned}</li>
+      </ul>
+      <span className="legend-span dim">{text.shown(duration(span / 1000))}</span>
+      <IconButton icon="zoomOut" label={text.zoomOut} disabled={span >= MOST_SPAN} onClick={() => zoom(2)} />
+      <IconButton icon="zoomIn" label={text.zoomIn} disabled={span <= LEAST_SPAN} onClick={() => zoom(0.5)} />
+    </div>
   );
 }
 
