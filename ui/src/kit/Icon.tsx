@@ -38,6 +38,17 @@ const PATHS = {
   log: "M5 3h14v18H5zM9 8h6M9 12h6M9 16h4",
   pause: "M8.5 5.5v13M15.5 5.5v13",
   again: "M5 12a7 7 0 1 0 2.2-5.1L5 9M5 4.5V9h4.5",
+  frameBack: "M17 6v12L9 12zM6 6v12",
+  frameNext: "M7 6v12l8-6zM18 6v12",
+  incidentBack: "M14 5l-7 7 7 7M19 8v5M19 16v.2",
+  incidentNext: "M10 5l7 7-7 7M5 8v5M5 16v.2",
+  shot: "M4 8h3.5L9 5.5h6L16.5 8H20v11H4zM12 10.5a3 3 0 1 1 0 6 3 3 0 0 1 0-6z",
+  inset: "M3 5h18v14H3zM12 12h7v5h-7z",
+  calendar: "M4 6h16v14H4zM4 10.5h16M8.5 3.5v4M15.5 3.5v4",
+  scissors: "M6 4.5a2.5 2.5 0 1 1 0 5 2.5 2.5 0 0 1 0-5zM6 14.5a2.5 2.5 0 1 1 0 5 2.5 2.5 0 0 1 0-5zM8.2 8.4 20 17M8.2 15.6 20 7",
+  muted: "M4 9.5h4l5-4v13l-5-4H4zM16.5 9.5l5 5M21.5 9.5l-5 5",
+  zoomIn: "M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM15.5 15.5 20 20M10.5 7.5v6M7.5 10.5h6",
+  zoomOut: "M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM15.5 15.5 20 20M7.5 10.5h6",
 } as const;
 
 export type IconName = keyof typeof PATHS;
