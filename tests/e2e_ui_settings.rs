@@ -298,7 +298,9 @@ fn people_and_programs_may_what_they_may() {
     let mut vera = at(&mut browser, "vera");
     vera.enters("/settings/users", "vera", &made);
     vera.sees(".empty", "not yours");
-    for path in ["/settings/cameras/+", "/settings/cameras/cam", "/settings/audit", "/settings/file", "/settings/tokens"] {
+    for path in
+        ["/settings/cameras/+", "/settings/cameras/cam", "/settings/audit", "/settings/file", "/settings/tokens"]
+    {
         vera.goes(path);
         vera.sees(".empty", "not yours");
     }

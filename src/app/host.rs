@@ -292,7 +292,7 @@ impl Host {
             clips: ClipCache::default(),
             fronts: Fronts::default(),
             replies: Replies::new(cache.ttl(), cache.capacity, self.start.metrics.clone()),
-            limiter: Limiter::new(&self.start.settings.limits, self.start.clock.clone()),
+            limiter: Limiter::new(&self.start.settings.limits, self.start.clock.clone(), self.start.log.clone()),
             viewers: Arc::new(Viewers::new(self.start.clock.clone(), self.start.metrics.clone())),
         })
     }

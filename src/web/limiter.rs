@@ -7,7 +7,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     num::NonZeroU32,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -19,6 +19,7 @@ use actix_web::{
     http::{StatusCode, header},
 };
 use governor::{Quota, RateLimiter, clock::Clock as _, middleware::NoOpMiddleware, state::keyed::HashMapStateStore};
+use slog::{Logger, warn};
 
 use super::{
     WebState,
@@ -101,6 +102,36 @@ pub struct Limiter {
     is_loopback_held: bool,
     heavy_max: usize,
     heavy: Arc<AtomicUsize>,
+    told: Told,
+}
+
+/// Refusals come by the thousand. The log has the first, and of the others how many, when there was none for a while.
+struct Told {
+    log: Logger,
+    clock: Clock,
+    inner: Mutex<Option<Refusals>>,
+}
+
+struct Refusals {
+    last: Mono,
+    count: u64,
+}
+
+/// So long without a refusal, and the next is news again.
+const CALM: Duration = Duration::from_secs(60);
+
+impl Told {
+    fn refused(&self, class: Class, from: &Client, why: &'static str) {
+        let now = self.clock.mono();
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = inner.take().unwrap_or(Refusals { last: now, count: 0 });
+        let is_news = before.count == 0 || now.since(before.last) >= CALM;
+        if is_news {
+            warn!(self.log, "requests are refused"; "why" => why, "class" => class.name(), "from" => %from.address,
+                "refused_before" => before.count);
+        }
+        *inner = Some(Refusals { last: now, count: before.count + 1 });
+    }
 }
 
 /// One place among heavy requests in work, free again when dropped.
@@ -113,8 +144,8 @@ impl Drop for Place {
 }
 
 impl Limiter {
-    pub fn new(limits: &Limits, clock: Clock) -> Self {
-        let ticks = Ticks(clock);
+    pub fn new(limits: &Limits, clock: Clock, log: Logger) -> Self {
+        let ticks = Ticks(clock.clone());
         let book = |per_second: u32| {
             let (rate, burst) =
                 (NonZeroU32::new(per_second)?, NonZeroU32::new(per_second.saturating_mul(BURST_SECONDS))?);
@@ -128,6 +159,7 @@ impl Limiter {
             is_loopback_held: limits.loopback,
             heavy_max: limits.heavy_at_once,
             heavy: Arc::default(),
+            told: Told { log, clock, inner: Mutex::default() },
         }
     }
 
@@ -191,7 +223,9 @@ pub fn admit(state: &WebState, class: Class, head: &RequestHead) -> Result<Optio
     }
     let serving = &state.metrics.serving;
     let label = ClassLabel { class: class.name() };
-    if let Err(seconds) = state.limiter.allow(class, Client::of(head, &state.settings.server)) {
+    let client = Client::of(head, &state.settings.server);
+    if let Err(seconds) = state.limiter.allow(class, client) {
+        state.limiter.told.refused(class, &client, "too many requests from there");
         serving.limited.get_or_create_owned(&label).inc();
         return Err(Refused::Limited { seconds: seconds.max(1) });
     }
@@ -199,6 +233,7 @@ pub fn admit(state: &WebState, class: Class, head: &RequestHead) -> Result<Optio
         return Ok(None);
     }
     state.limiter.place().map(Some).ok_or_else(|| {
+        state.limiter.told.refused(class, &client, "too much is in work");
         serving.overloaded.get_or_create_owned(&label).inc();
         Refused::Overloaded
     })
@@ -218,7 +253,7 @@ mod tests {
         let manual = ManualClock::at(Utc90k::from_seconds(1_700_000_000));
         let mut limits = Limits::default();
         change(&mut limits);
-        (Limiter::new(&limits, manual.clock()), manual)
+        (Limiter::new(&limits, manual.clock(), Logger::root(slog::Discard, slog::o!())), manual)
     }
 
     fn from(address: IpAddr) -> Client {
@@ -264,6 +299,32 @@ mod tests {
         let known = limiter.books[1].as_ref().map(RateLimiter::len).unwrap();
         assert!(known <= 1 << 16, "{known} addresses in the books");
         assert!((0..100).all(|_| limiter.allow(Class::Heavy, from(Ipv4Addr::LOCALHOST.into())).is_ok()));
+    }
+
+    #[test]
+    fn the_log_has_the_first_refusal_and_another_after_calm() {
+        struct Lines(Arc<AtomicUsize>);
+        impl slog::Drain for Lines {
+            type Ok = ();
+            type Err = slog::Never;
+            fn log(&self, _: &slog::Record<'_>, _: &slog::OwnedKVList) -> Result<(), slog::Never> {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+        let manual = ManualClock::at(Utc90k::from_seconds(1_700_000_000));
+        let lines = Arc::new(AtomicUsize::new(0));
+        let log = Logger::root(Lines(Arc::clone(&lines)), slog::o!());
+        let limiter = Limiter::new(&Limits::default(), manual.clock(), log);
+        let someone = from(Ipv4Addr::new(192, 0, 2, 1).into());
+        let refused = |times: usize| (0..times).for_each(|_| limiter.told.refused(Class::State, &someone, "too many"));
+        refused(1000);
+        manual.advance(Duration::from_secs(59));
+        refused(1000);
+        assert_eq!(lines.load(Ordering::Relaxed), 1);
+        manual.advance(Duration::from_secs(60));
+        refused(1000);
+        assert_eq!(lines.load(Ordering::Relaxed), 2);
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl Host {
         })
         .unwrap();
         let replies = Replies::new(settings.cache.ttl(), settings.cache.capacity, metrics.clone());
-        let limiter = Limiter::new(&settings.limits, clock.clone());
+        let limiter = Limiter::new(&settings.limits, clock.clone(), slog::Logger::root(slog::Discard, slog::o!()));
         let viewers = Arc::new(Viewers::new(clock.clone(), metrics.clone()));
         let counted = metrics.clone();
         let lost = device.metrics.clone();
