@@ -88,7 +88,11 @@ fn asked(state: &WebState, body: &Value) -> Result<DetectOverride> {
                 let read = serde_path_to_error::deserialize::<_, DetectOverride>(value);
                 let refuse = |error: serde_path_to_error::Error<serde_json::Error>| {
                     let (path, rule) = (error.path().to_string(), error.inner().to_string());
-                    Error::new(Kind::Invalid, rule).at(if path == "." { name.clone() } else { format!("{name}.{path}") })
+                    Error::new(Kind::Invalid, rule).at(if path == "." {
+                        name.clone()
+                    } else {
+                        format!("{name}.{path}")
+                    })
                 };
                 detect = Some(read.map_err(refuse)?);
             }
