@@ -10,7 +10,7 @@ use common::{
     browser::Browser,
     clip,
     http::{Response, send_with},
-    skip, until,
+    now, skip, until,
 };
 use serde_json::{Value, json};
 
@@ -166,11 +166,12 @@ fn an_admin_adds_a_camera_sees_it_edits_it_beside_another_and_removes_it() {
     assert_eq!(anna.ask("values", json!({"names": ["quality"]})), json!({"quality": "copy"}));
     anna.saves();
     anna.sees("[data-camera=new]", SCRIPT);
-    let began = std::time::Instant::now();
+    let began = now();
     anna.clicks(".nav a[href=\"/\"]");
     anna.sees("[data-tile=new] :is(canvas, video, img)", "");
-    println!("on the wall {:.1} s after it was saved", began.elapsed().as_secs_f64());
-    assert!(began.elapsed().as_secs_f64() < 5.0, "{:?}", began.elapsed());
+    let took = now().since(began).as_secs_f64();
+    println!("on the wall {took:.1} s after it was saved");
+    assert!(took < on_the_wall_seconds(), "{took}");
     anna.clicks("[data-tile=new]");
     let video = anna.ask("video", json!({}));
     assert_eq!(video["width"], 640, "{video}");
@@ -188,6 +189,14 @@ fn an_admin_adds_a_camera_sees_it_edits_it_beside_another_and_removes_it() {
     anna.goes("/settings/audit");
     anna.sees(".audit-row", "Camera removed");
     clean(&mut browser, &["400", "401", "404", "412", "503"]);
+}
+
+/// What is promised, and twice that where others have this machine for themselves.
+fn on_the_wall_seconds() -> f64 {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    let load: f64 = load.split(' ').next().unwrap().parse().unwrap();
+    let cores = std::thread::available_parallelism().unwrap().get() as f64;
+    if load > 2.0 * cores { 10.0 } else { 5.0 }
 }
 
 #[track_caller]
@@ -231,6 +240,7 @@ fn two_edit_at_the_same_time(daemon: &TestDaemon, password: &str, browser: &mut 
     bert.sees("[data-camera=new]", "Bert's");
 
     let mut anna = at(browser, "anna");
+    anna.clicks(".settings-details summary");
     anna.fills(json!({"name": "Anna's name", "live.segments": "9"}));
     anna.saves();
     anna.sees("dialog", "admin saved this camera");
@@ -241,11 +251,8 @@ fn two_edit_at_the_same_time(daemon: &TestDaemon, password: &str, browser: &mut 
     anna.clicks("[data-act=merge]");
     anna.sees("[data-camera=new]", "Bert's name");
     let now = told(daemon, "admin", password, "/api/cameras/new").json();
-    assert_eq!(
-        (&now["name"], &now["area"], &now["live"]["segments"]),
-        (&json!("Bert's name"), &json!("Bert's"), &json!(9)),
-        "{now}"
-    );
+    assert_eq!([&now["name"], &now["area"]], ["Bert's name", "Bert's"], "{now}");
+    assert_eq!(now["live"]["segments"], 9, "{now}");
 }
 
 /// Not by a click elsewhere, not by a session that ends.
@@ -461,10 +468,8 @@ fn thresholds_are_tried_before_they_are_saved_and_the_file_is_read_again() {
     anna.fills(json!({"detect.silence_db": "-70"}));
     anna.saves();
     anna.sees(".toast", "Thresholds saved");
-    let detect = |daemon: &TestDaemon| {
-        told(daemon, "admin", &password, "/api/settings").json()["settings"]["detect"]["silence_db"].clone()
-    };
-    assert_eq!(detect(&daemon), json!(-70.0));
+    let settings = told(&daemon, "admin", &password, "/api/settings").json();
+    assert_eq!(settings["settings"]["detect"]["silence_db"], -70.0);
 
     // Settings of the file alone are shown, with how to change them.
     anna.goes("/settings/storage");

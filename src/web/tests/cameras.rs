@@ -144,7 +144,7 @@ fn bad_forms_are_refused_by_the_path_of_the_field() {
     check(rtsp("a", "rtsp://***@h/"), Some("source.url"));
     check(rtsp("a", "rtsp://h/a|b"), Some("source.url"));
     check(with("source", json!({"kind": "file", "path": "/a/../b"})), Some("source.path"));
-    check(with("source", json!({"kind": "test", "url": "rtsp://me:hidden@h/"})), Some("source"));
+    check(with("source", json!({"kind": "test", "url": "rtsp://me:hidden@h/"})), Some("source.url"));
     assert_eq!(
         host.change("POST", "/api/cameras/probe", &json!({"source": {"kind": "file", "path": "x"}})).status,
         400

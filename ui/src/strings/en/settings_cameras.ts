@@ -134,7 +134,7 @@ export const cameras = {
   words: "What FFmpeg said",
 
   conflictTitle: "Changed by somebody else meanwhile",
-  conflictBy: (who: string, when: string) => `${who} saved this camera ${when}, while you were editing. Nothing of yours is lost.`,
+  conflictBy: (who: string, when: string) => `${who} saved this camera at ${when}, while you were editing. Nothing of yours is lost.`,
   conflictSomebody: "Somebody saved this camera while you were editing. Nothing of yours is lost.",
   conflictTaken: "Taken along, since you did not touch it",
   conflictBoth: "Both of you changed this. Choose:",

@@ -43,7 +43,7 @@ export function Probe({ value, id, useCopy }: { value: Flat; id?: string; useCop
           </dl>
         )}
         {seen?.ok && seen.video?.copy && useCopy && value["quality"] !== "copy" && (
-          <p className="notice">{text.canCopy} <Button kind="quiet" onClick={useCopy}>{text.useCopy}</Button></p>
+          <div className="notice probe-copy"><p>{text.canCopy}</p><Button onClick={useCopy}>{text.useCopy}</Button></div>
         )}
         {seen && !seen.ok && seen.words.length > 0 && (
           <details>

@@ -11,8 +11,19 @@ export const CAMERAS = ["cameras"];
 export const TAKES_MS = 60_000;
 const EVERY_MS = 10_000;
 
+/** Events come in bursts: a restart of the daemon has one per camera and step. */
+const TOGETHER_MS = 500;
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+function refreshSoon(): void {
+  timer ??= setTimeout(() => {
+    timer = undefined;
+    void queries.invalidateQueries({ queryKey: CAMERAS });
+  }, TOGETHER_MS);
+}
+
 export function useCameras() {
-  useEvents({ topics: ["device"] }, refreshCameras);
+  useEvents({ topics: ["device"] }, refreshSoon);
   return useQuery({ queryKey: CAMERAS, queryFn: ({ signal }) => ask("GET /api/cameras", { signal }) });
 }
 
