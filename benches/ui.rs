@@ -20,7 +20,8 @@ fn main() {
     if !root.join("ui/dist/index.html").is_file() || !root.join("tests/browser/node_modules/lighthouse").is_dir() {
         return println!("ui: no ui/dist or no lighthouse, nothing measured; `make bench-ui` installs and builds them");
     }
-    let copied = format!("name = \"Big Buck Bunny\"\nquality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}", clip());
+    let copied =
+        format!("name = \"Big Buck Bunny\"\nquality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}", clip());
     let pattern = "quality = \"low\"\nfps = 25\nsource = { kind = \"test\", pattern = \"testsrc2\", tone = 440 }";
     let daemon = TestDaemon::start(Setup::new().camera("clip", &copied).camera("pattern", pattern));
     until("both cameras are online", 60, || ["clip", "pattern"].iter().all(|id| daemon.device_status(id) == "online"));

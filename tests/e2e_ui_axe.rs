@@ -30,7 +30,8 @@ fn axe_finds_nothing_on_any_page() {
     until("a chunk is sealed", 40, || !daemon.ring("cam").is_empty());
     let mut browser = Browser::start(&program, &format!("http://{}/", daemon.address()));
     // Whatever pages there are: all that the navigation leads to, and what those lead to in turn.
-    let mut pages = BTreeSet::from(["/".to_owned(), "/device/cam".to_owned(), "/device/nobody".to_owned(), "/nowhere".to_owned()]);
+    let mut pages =
+        BTreeSet::from(["/".to_owned(), "/device/cam".to_owned(), "/device/nobody".to_owned(), "/nowhere".to_owned()]);
     let mut looked_at = BTreeSet::new();
     while let Some(path) = pages.difference(&looked_at).next().cloned() {
         // A name that is no page has none of its own.
@@ -69,10 +70,17 @@ fn axe_finds_nothing_on_the_form() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-fn looked_at_by_axe(browser: &mut Browser, path: &str, wait: &str, keys: &[&str], (width, height): (u32, u32)) -> Vec<Value> {
+fn looked_at_by_axe(
+    browser: &mut Browser,
+    path: &str,
+    wait: &str,
+    keys: &[&str],
+    (width, height): (u32, u32),
+) -> Vec<Value> {
     let mut found = Vec::new();
     for scheme in ["dark", "light"] {
-        let options = json!({"path": path, "scheme": scheme, "wait": wait, "keys": keys, "width": width, "height": height});
+        let options =
+            json!({"path": path, "scheme": scheme, "wait": wait, "keys": keys, "width": width, "height": height});
         let seen = browser.ask("axe", options);
         assert_eq!(seen["theme"], scheme);
         let against = seen["violations"].as_array().unwrap().iter();

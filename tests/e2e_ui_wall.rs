@@ -25,7 +25,10 @@ fn program(test: &str) -> Option<PathBuf> {
 }
 
 fn copied() -> String {
-    format!("name = \"Bunny\"\narea = \"Cinema\"\nquality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}", clip())
+    format!(
+        "name = \"Bunny\"\narea = \"Cinema\"\nquality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}",
+        clip()
+    )
 }
 
 fn pattern(area: &str, source: &str) -> String {
@@ -77,7 +80,10 @@ fn it_lives_where_one_looks_and_is_led_by_keys() {
     let wall = wall_until(&mut browser, "pictures of both", "wall.tiles.filter((one) => one.picture > 0).length === 2");
     assert_eq!(ids(&wall), ["clip", "off", "evil"], "by area: {wall:#}");
     assert_eq!(wall["headings"], json!(["Cinema", EVIL_AREA]));
-    assert_eq!((&wall["tiles"][2]["name"], &wall["pwned"], &wall["images"]), (&json!(EVIL_NAME), &Value::Null, &json!(0)));
+    assert_eq!(
+        (&wall["tiles"][2]["name"], &wall["pwned"], &wall["images"]),
+        (&json!(EVIL_NAME), &Value::Null, &json!(0))
+    );
     assert!(wall["head"].as_str().unwrap().contains("2 of 3 online"), "{wall:#}");
 
     // One at a time, with decoded pictures; over when it is left, and nothing is fetched any more.
@@ -100,7 +106,8 @@ fn it_lives_where_one_looks_and_is_led_by_keys() {
     let path = press(&mut browser, &["Enter"])["path"].as_str().unwrap().to_owned();
     assert!(path.starts_with("/device/clip"), "{path}");
     press(&mut browser, &["g", "w"]);
-    let back = wall_until(&mut browser, "the wall again, where it was", "wall.tiles.length === 3 && wall.focused === 'clip'");
+    let back =
+        wall_until(&mut browser, "the wall again, where it was", "wall.tiles.length === 3 && wall.focused === 'clip'");
     assert_eq!(back["path"], "/");
 
     // The filter, by its key; what fits nothing says so.
@@ -127,7 +134,11 @@ fn it_lives_where_one_looks_and_is_led_by_keys() {
         wall_until(&mut browser, &format!("{columns} columns"), &is);
     }
     browser.ask("wall_open", json!({"path": "/", "width": 390, "height": 844}));
-    wall_until(&mut browser, "what was chosen is kept, in the width there is", &format!("{TILES} === 3 && wall.width <= 390"));
+    wall_until(
+        &mut browser,
+        "what was chosen is kept, in the width there is",
+        &format!("{TILES} === 3 && wall.width <= 390"),
+    );
     quiet(&mut browser, |_| false);
 }
 
@@ -157,7 +168,13 @@ fn trouble_stands_out_and_a_restart_is_got_over() {
         Setup::new()
             .camera("clip", &copied())
             .camera("dark", &pattern("Lab", "pattern = \"testsrc2\", black = [[12, 300]], period = 600"))
-            .camera("cable", &format!("area = \"Lab\"\nquality = \"copy\"\nsource = {{ kind = \"rtsp\", url = {:?} }}", unplugged.url)),
+            .camera(
+                "cable",
+                &format!(
+                    "area = \"Lab\"\nquality = \"copy\"\nsource = {{ kind = \"rtsp\", url = {:?} }}",
+                    unplugged.url
+                ),
+            ),
     );
     let mut browser = open(&program, &daemon, "");
     // Another person, who looks at what is wrong first.
@@ -220,7 +237,10 @@ fn it_turns_over_a_whole_screen() {
         assert!((1500..3500).contains(&gap.as_i64().unwrap()), "every 2 s: {turned}");
     }
     let shown = browser.ask("wall_kiosk", json!({}));
-    assert_eq!((shown["tiles"].as_array().unwrap().len(), &shown["fits"], &shown["inert"]), (15, &json!(true), &json!(true)));
+    assert_eq!(
+        (shown["tiles"].as_array().unwrap().len(), &shown["fits"], &shown["inert"]),
+        (15, &json!(true), &json!(true))
+    );
     assert!(shown["wake"]["asked"].as_u64().unwrap() >= 1, "the screen is to stay awake: {shown}");
 
     // By hand: pause, back and forth, and out.
@@ -244,7 +264,10 @@ fn it_turns_over_a_whole_screen() {
     until("none any more", 10, || browser.ask("wall_kiosk", json!({}))["full"] == false);
 
     // The last of many is reached by a key and brought on screen.
-    press(&mut browser, &["3", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown"]);
+    press(
+        &mut browser,
+        &["3", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown"],
+    );
     let far = wall_until(&mut browser, "the seventh row", "wall.focused === 'hall-16'");
     let tile = far["tiles"].as_array().unwrap().iter().find(|tile| tile["id"] == "hall-16").unwrap();
     assert!((0..900).contains(&tile["top"].as_i64().unwrap()), "{tile}");
@@ -275,7 +298,8 @@ impl Rtsp {
         let mut child = command.arg(script).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take()?).read_line(&mut line).ok()?;
-        let server = Self { child, url: format!("rtsp://127.0.0.1:{}/live", line.trim().strip_prefix("ready ").unwrap_or("0")) };
+        let server =
+            Self { child, url: format!("rtsp://127.0.0.1:{}/live", line.trim().strip_prefix("ready ").unwrap_or("0")) };
         line.starts_with("ready ").then_some(server)
     }
 }
