@@ -105,6 +105,7 @@ fn it_lives_where_one_looks_and_is_led_by_keys() {
     println!("the last seconds: {again}");
     let path = press(&mut browser, &["Enter"])["path"].as_str().unwrap().to_owned();
     assert!(path.starts_with("/device/clip"), "{path}");
+    wall_until(&mut browser, "the camera's page", &format!("{TILES} === 0"));
     press(&mut browser, &["g", "w"]);
     let back =
         wall_until(&mut browser, "the wall again, where it was", "wall.tiles.length === 3 && wall.focused === 'clip'");

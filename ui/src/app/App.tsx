@@ -75,7 +75,7 @@ function Found({ path }: { path: string }) {
     if (params) return <Component key={path} {...params} />;
   }
   return (
-    <EmptyState icon="search" title={common.noSuchPage}>
+    <EmptyState icon="search" title={common.noSuchPage} isPage>
       <Link to="/">{common.toWall}</Link>
     </EmptyState>
   );

@@ -2,7 +2,7 @@
 import { lazy, type ComponentType, type LazyExoticComponent } from "react";
 import type { IconName } from "../kit/Icon";
 import type { Role } from "../session/session";
-import type { Params } from "./match";
+import { match, type Params } from "./match";
 
 export interface Page {
   /** `/device/:id`. Its first part must be in PAGES of src/web/ui.rs, which answers reloads. */
@@ -22,3 +22,8 @@ const found = Object.values(import.meta.glob<Page>("../pages/*/page.ts", { eager
 export const PAGES: (Page & { Component: LazyExoticComponent<ComponentType<Params>> })[] = found.map((page) => ({ ...page, Component: lazy(page.load) }));
 
 export const NAV = PAGES.filter((page): page is (typeof PAGES)[number] & { nav: Nav } => page.nav !== undefined).sort((one, other) => one.nav.order - other.nav.order);
+
+/** Its files come while it is asked who is here. */
+export function preload(path: string): void {
+  void found.find((page) => match(page.path, path))?.load().catch(() => undefined);
+}

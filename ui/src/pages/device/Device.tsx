@@ -41,7 +41,7 @@ export function DevicePage({ id }: { id: string }) {
   if (device === undefined) return <Skeleton className="device-skeleton" />;
   if (device === null) {
     return (
-      <EmptyState icon="device" title={text.unknown(id)}>
+      <EmptyState icon="device" title={text.unknown(id)} isPage>
         <p>{text.unknownHint}</p>
         <Link to="/">{common.toWall}</Link>
       </EmptyState>

@@ -63,7 +63,8 @@ export function Grid({ groups, columns: wanted, sizes, showArea, isWhole }: Prop
     if (focusOn.current === null || rows.length === 0) return;
     const tile = grid.current?.querySelector<HTMLElement>(`[data-tile="${CSS.escape(focusOn.current)}"]`);
     tile?.focus({ preventScroll: true });
-    focusOn.current = null;
+    // It may take a render more to be in the page; one that the wall does not show never will be.
+    if (tile || activeRow < 0) focusOn.current = null;
   });
   const move = (arrow: Arrow) => {
     const here = grid.current?.contains(document.activeElement) ? active : null;
