@@ -5,7 +5,7 @@ CARGO ?= cargo
 BIN := target/release/capstan
 UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: run build ui test soak bench bench-eyes lint fuzz install clean-demo help
+.PHONY: run build ui test soak bench bench-ui bench-eyes lint fuzz install clean-demo help
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */	/' | expand -t 16
@@ -39,6 +39,11 @@ bench:          ## benches; writes docs/claims.md
 	@scripts/setup.sh bench
 	@$(MAKE) --no-print-directory ui
 	@scripts/bench.sh
+
+bench-ui:       ## what the pages cost a browser: loading, Lighthouse, a hundred tiles, hours of it
+	@scripts/setup.sh bench
+	@$(MAKE) --no-print-directory ui
+	@scripts/bench_ui.sh
 
 bench-eyes:     ## the whole labelled corpus of black, freeze and silence, ten minutes of each clip without trouble
 	@scripts/setup.sh test

@@ -19,7 +19,7 @@ const REQUESTS: usize = 1000;
 fn main() {
     let ids: Vec<_> = (0..DEVICES).map(|n| format!("device-{n}")).collect();
     let small = "quality = \"low\"\nfps = 5\nsource = { kind = \"test\", tone = 440 }";
-    let setup = ids.iter().fold(Setup::new(), |setup, id| setup.camera(id, small));
+    let setup = ids.iter().fold(Setup::new().set("cache.ttl_seconds", 0), |setup, id| setup.camera(id, small));
     let mut kept = Keeper::start(&setup.hot, &ids.iter().map(String::as_str).collect::<Vec<_>>());
     let mut daemon = TestDaemon::start(setup);
     until("all record", 60, || ids.iter().all(|id| daemon.committed_seconds(id) > 0.0));

@@ -7,7 +7,7 @@ mod common;
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc,
@@ -22,7 +22,10 @@ use capstan::{
     ids::{DeviceId, Epoch, SegmentKey},
     media::{VideoCodec, VideoConfig},
     merge::chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, TrackRun},
-    storage::{DeviceIndex, Volume, inventory, layout::RingSlot},
+    storage::{
+        DeviceIndex, Volume, inventory,
+        layout::{LibraryHour, RingSlot},
+    },
 };
 use common::{LoopDisk, Setup, TestDaemon, daemon::Usage, now, until};
 
@@ -79,7 +82,10 @@ fn main() {
             (made..upto).for_each(|number| record(&volume, device, start, number));
         }
         made = upto;
-        in_process(&volume, &devices);
+        let each = in_process(&volume, &devices);
+        if share == 1 {
+            println!("claim\tindex_bytes\t\t{each:.0} B");
+        }
     }
     let total = made * devices.len();
     // The daemon takes the lock of the volume, which is free again.
@@ -96,6 +102,38 @@ fn main() {
     daemon.stop();
     drop(daemon);
     cold(setup(&devices), &storage.root, total);
+    drop(shm);
+    with_library(&devices);
+}
+
+/// As many files, but half of each device's are in its library, six in a folder as chunks of ten minutes are.
+fn with_library(devices: &[DeviceId]) {
+    let shm = tempfile::tempdir_in("/dev/shm").unwrap();
+    let storage = Storage { root: shm.path().join("root"), ..Storage::default() };
+    let (half, now) = (CHUNKS / 2, Clock::system().wall().as_seconds());
+    let ring = Utc90k::from_seconds((now - 84_900) / 20 * 20);
+    // Before the ring's first, and less than the retention ago.
+    let library = Utc90k::from_seconds((now - 86_400) / 600 * 600 - half as i64 * 600);
+    let volume = Volume::open(&storage, &Clock::system()).unwrap();
+    for device in devices {
+        (0..CHUNKS - half).for_each(|number| record(&volume, device, ring, number));
+        (0..half).for_each(|number| shelve(&volume, device, library + number as i64 * 600 * 90_000, number));
+    }
+    let each = in_process(&volume, devices);
+    // Its lock.
+    drop(volume);
+    let setup = setup(devices).set("archive.retention_days", 31.0).set("storage.root", storage.root.to_str().unwrap());
+    let mut daemon = TestDaemon::start(setup);
+    let ready_ms = told(&daemon, "archive indexed");
+    let total = CHUNKS * devices.len();
+    let duration = now - library.as_seconds();
+    let whole =
+        daemon.json(&format!("/api/host/timeline/{}?from={}&duration={duration}", devices[0], library.as_seconds()));
+    assert_eq!(whole["chunks"].as_array().unwrap().len(), CHUNKS, "ring and library are one");
+    println!("daemon, warm: {total} files, half of them in libraries, indexed in {ready_ms} ms");
+    println!("claim\tlibrary_ready\t\t{:.2} s", ready_ms / 1e3 * 50_000.0 / total as f64);
+    println!("claim\tlibrary_bytes\t\t{each:.0} B");
+    daemon.stop();
 }
 
 /// Cameras that are switched off: their archives are all there is.
@@ -108,14 +146,34 @@ fn setup(devices: &[DeviceId]) -> Setup {
     devices.iter().fold(setup, |setup, device| setup.camera(device.as_str(), camera))
 }
 
-/// One sealed chunk in its place, with two key frames: side by side, or with a gap between them.
+/// A sealed chunk in its place in the ring.
 fn record(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k, number: usize) {
+    let start = start + number as i64 * i64::from(CHUNK_SECONDS) * 90_000;
+    let sealed = seal(volume, device, start, number);
+    let slot = RingSlot::of(start, CHUNK_SECONDS);
+    volume.mkdir_all(&volume.layout().ring_hour(device, slot.hour)).unwrap();
+    let path = volume.layout().ring_chunk(device, slot);
+    volume.rename_new(&sealed, &path).unwrap();
+    if number.is_multiple_of(2000) {
+        check(&volume.root().join(path));
+    }
+}
+
+/// A sealed chunk in its place in the library.
+fn shelve(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k, number: usize) {
+    let sealed = seal(volume, device, start, number);
+    let layout = volume.layout();
+    volume.mkdir_all(&layout.library_hour(device, LibraryHour::of(start))).unwrap();
+    volume.rename_new(&sealed, &layout.library_chunk(device, start, RingSlot::of(start, CHUNK_SECONDS))).unwrap();
+}
+
+/// One sealed chunk with two key frames: side by side, or with a gap between them.
+fn seal(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k, number: usize) -> PathBuf {
     let sps = [
         0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x7c, 0x04, 0x40, 0, 0, 3, 0, 0x40, 0, 0, 0x0f, 0x23, 0xc5,
         0x0a, 0xa8,
     ];
     let video = VideoConfig::from_parameter_sets(VideoCodec::H264, vec![sps.to_vec(), vec![0x68, 0xce, 0x0f, 0xc8]]);
-    let start = start + number as i64 * i64::from(CHUNK_SECONDS) * 90_000;
     let spec = ChunkSpec { device: device.clone(), start, generation: 0, video, audio: None, fps: 1.0 };
     let mut writer = ChunkWriter::create(Arc::clone(volume), spec).unwrap();
     let es = [0, 0, 0, 1, 0x65, 0x88, 0x84, 0];
@@ -127,14 +185,7 @@ fn record(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k, number: usize)
     }
     let last = SegmentKey { epoch: Epoch(1), number: number as u64 };
     writer.commit(MarkInfo { last, ..MarkInfo::default() }).unwrap();
-    let sealed = writer.seal().unwrap();
-    let slot = RingSlot::of(start, CHUNK_SECONDS);
-    volume.mkdir_all(&volume.layout().ring_hour(device, slot.hour)).unwrap();
-    let path = volume.layout().ring_chunk(device, slot);
-    volume.rename_new(&sealed.path, &path).unwrap();
-    if number.is_multiple_of(2000) {
-        check(&volume.root().join(path));
-    }
+    writer.seal().unwrap().path
 }
 
 /// FFmpeg finds both pictures.
@@ -144,11 +195,14 @@ fn check(path: &Path) {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "2", "{output:?}");
 }
 
-/// One thread, device after device: how time and memory grow with the history.
-fn in_process(volume: &Volume, devices: &[DeviceId]) {
+/// One thread, device after device: how time and memory grow with the history. Bytes for each chunk.
+fn in_process(volume: &Volume, devices: &[DeviceId]) -> f64 {
     let (before, began) = (IN_USE.load(Ordering::Relaxed), now());
     let indexes: Vec<DeviceIndex> = devices.iter().map(|device| DeviceIndex::new(device.clone())).collect();
-    indexes.iter().for_each(|index| drop(inventory::load(volume, index).unwrap()));
+    for index in &indexes {
+        drop(inventory::load(volume, index).unwrap());
+        drop(inventory::load_library(volume, index).unwrap());
+    }
     let took = now().since(began);
     let chunks: usize = indexes.iter().map(|index| index.snapshot().len()).sum();
     let each = IN_USE.load(Ordering::Relaxed).saturating_sub(before) as f64 / chunks as f64;
@@ -158,9 +212,7 @@ fn in_process(volume: &Volume, devices: &[DeviceId]) {
         devices.len(),
         took.as_secs_f64() * 50_000.0 / chunks as f64,
     );
-    if chunks == CHUNKS * devices.len() {
-        println!("claim\tindex_bytes\t\t{each:.0} B");
-    }
+    each
 }
 
 /// The `ms` of the last log line that says so.

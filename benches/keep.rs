@@ -1,28 +1,38 @@
-//! What keeping footage costs: a plan over a long history, a round in which nothing is due, one chunk that goes.
+//! What keeping footage costs: a plan over a long history, a round in which nothing is due, one chunk that goes, and
+//! what those who ask a daemon notice of it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a bench reports on its output")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use capstan::{
     clock::{Clock, Mono, Utc90k},
     config::Storage,
+    ids::{DeviceId, Epoch, SegmentKey},
     keep::{
         Ages, Now,
         plan::{Deed, Footage, Limits, Wanted, plan},
     },
+    media::{VideoCodec, VideoConfig},
+    merge::chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, TrackRun},
     storage::{
         ChunkEntry, DeviceIndex, Pins, Place, Volume,
-        layout::{ChunkKey, RingSlot, Shelf, Sibling},
+        layout::{ChunkKey, LibraryHour, RingSlot, Shelf, Sibling},
         library,
         retention::Moment,
         siblings,
     },
 };
-use common::now;
+use common::{Setup, TestDaemon, holds_within, now, until};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 
 const DEVICES: usize = 100;
 /// 30 days of ten minutes.
@@ -37,6 +47,7 @@ const PICTURES: usize = 18_000;
 fn main() {
     plans();
     files();
+    workers();
 }
 
 fn entry(start: Utc90k, place: Place) -> ChunkEntry {
@@ -114,7 +125,7 @@ fn plans() {
     println!(
         "claim\tcleaner_plan\t\t{short:.2} ms a round, {due:.2} ms when nearly all are due, {last:.0} ms for all at once"
     );
-    println!("claim\tcleaner_round\t\t{quiet:.2} ms: {:.4} % of a core", quiet / 60_000.0 * 100.0);
+    println!("claim\tcleaner_round\t\t{:.1} µs: {:.6} % of a core", quiet * 1e3, quiet / 60_000.0 * 100.0);
     let bytes = Limits { max_bytes: chunks as u64 * (CHUNK_BYTES as u64) - (1 << 30), ..limits };
     let plan = plan(&footage, Some(&pins), when, Wanted { limits: Some(bytes), ..wanted });
     assert!(plan.actions.iter().all(|action| matches!(action.deed, Deed::Delete(_))));
@@ -153,8 +164,132 @@ fn files() {
     let began = now();
     fs::remove_dir_all(&pictures).unwrap();
     let rm = now().since(began);
-    println!("claim\tcleanup\t{:.0} ms, 18,000 JPEGs\t{}; CPU {}", rm.as_secs_f64() * 1e3, told(deletes), told(works));
+    println!(
+        "claim\tcleanup\t{:.0} ms, 18,000 JPEGs\t{}; CPU of the cleaner's thread {}",
+        rm.as_secs_f64() * 1e3,
+        told(deletes),
+        told(works)
+    );
     println!("claim\tshelve\t\t{}", told(moves));
+    println!("claim\tcleanup_folder\t\t{}", told(steps(&volume)));
+}
+
+/// The captures of one hour go one by one, as the daemon deletes them: how long each step takes.
+fn steps(volume: &Volume) -> Vec<Duration> {
+    let (device, start) = ("cam".parse().unwrap(), Utc90k::from_seconds(1_795_143_600));
+    let paths = pictures(volume, &device, start);
+    (paths.iter())
+        .map(|path| {
+            let began = now();
+            volume.unlink(path).unwrap();
+            now().since(began)
+        })
+        .collect()
+}
+
+/// Of one hour, five a second. Their paths.
+fn pictures(volume: &Volume, device: &DeviceId, hour: Utc90k) -> Vec<PathBuf> {
+    let content = [0x5a_u8; 8 << 10];
+    let paths: Vec<_> =
+        (0..PICTURES as i64).map(|number| volume.layout().capture(device, hour + number * 18_000)).collect();
+    volume.mkdir_all(paths[0].parent().unwrap()).unwrap();
+    for path in &paths {
+        let file = volume.create_new(path).unwrap();
+        volume.write_at(&file, path, &content, 0).unwrap();
+    }
+    paths
+}
+
+/// A daemon deletes what expired while somebody asks it one thing after the other: how long its workers keep them waiting.
+fn workers() {
+    let setup = Setup::new()
+        .set("archive.chunk_seconds", 600)
+        .set("archive.retention_days", 1.0)
+        .set("archive.captures", "all")
+        .set("archive.captures_hours", 1)
+        .set("cleaner.interval_seconds", 1)
+        .set("cleaner.max_cpu_percent", 100.0)
+        .set("cleaner.max_io_wait", 100.0)
+        .camera("cam", "quality = \"low\"\nfps = 5\nsource = { kind = \"test\" }");
+    let device = "cam".parse().unwrap();
+    let now_s = Clock::system().wall().as_seconds();
+    {
+        let storage = Storage { root: setup.root(), ..Storage::default() };
+        let volume = Volume::open(&storage, &Clock::system()).unwrap();
+        let first = Utc90k::from_seconds((now_s - 20 * 86_400) / 600 * 600);
+        (0..GONE).for_each(|number| expired(&volume, &device, first + number * 600 * 90_000));
+        pictures(&volume, &device, Utc90k::from_seconds((now_s - 5 * 3600) / 3600 * 3600));
+    }
+    let mut daemon = TestDaemon::start(setup);
+    let captures = daemon.setup.root().join("cam/captures");
+    let is_left = |path: &Path| path.read_dir().is_ok_and(|mut it| it.next().is_some());
+    let hour = captures.join((now_s / 3600 - 5).rem_euclid(24).to_string());
+    assert!(is_left(&hour), "{}", hour.display());
+    let expired = || daemon.metric("capstan_chunks_expired_total", &[("device", "cam")]) == Some(GONE as f64);
+    let mut busy = Vec::new();
+    // The state of both is looked at now and then only: the workers are to be asked the same thing all the time.
+    let gone = holds_within(Duration::from_secs(180), || {
+        busy.extend(asked(&daemon, Duration::from_secs(1)));
+        expired() && !is_left(&hour)
+    });
+    assert!(gone, "{}", daemon.log());
+    let asks = busy.len();
+    let mut quiet = Vec::new();
+    while quiet.len() < asks {
+        quiet.extend(asked(&daemon, Duration::from_secs(1)));
+    }
+    let longer = |percent: usize| (at(&mut busy.clone(), percent) - at(&mut quiet.clone(), percent)).max(0.0);
+    let (half, most) = (longer(50), longer(99));
+    println!("asked all the time: {} when nothing is due", told(quiet.clone()));
+    println!(
+        "claim\tcleanup_workers\t{} when nothing is due\t{} while {GONE} chunks and 18,000 captures go: {half:.2} and \
+         {most:.2} ms longer",
+        told(quiet),
+        told(busy)
+    );
+    until("it still records", 30, || daemon.committed_seconds("cam") > 0.0);
+    assert_eq!(daemon.lost_seconds("cam"), 0.0);
+    daemon.stop();
+}
+
+fn asked(daemon: &TestDaemon, so_long: Duration) -> Vec<Duration> {
+    let (began, mut took) = (now(), Vec::new());
+    while now().since(began) < so_long {
+        let asked = now();
+        assert_eq!(daemon.get("/healthz").status, 200);
+        took.push(now().since(asked));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    took
+}
+
+/// A sealed chunk in the library, with as many blocks behind its end as one of ten minutes takes.
+fn expired(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k) {
+    let sps = [
+        0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x7c, 0x04, 0x40, 0, 0, 3, 0, 0x40, 0, 0, 0x0f, 0x23, 0xc5,
+        0x0a, 0xa8,
+    ];
+    let video = VideoConfig::from_parameter_sets(VideoCodec::H264, vec![sps.to_vec(), vec![0x68, 0xce, 0x0f, 0xc8]]);
+    let spec = ChunkSpec { device: device.clone(), start, generation: 0, video, audio: None, fps: 1.0 };
+    let mut writer = ChunkWriter::create(Arc::clone(volume), spec).unwrap();
+    let es = [0, 0, 0, 1, 0x65, 0x88, 0x84, 0];
+    let samples = [OutSample { duration: 600 * 90_000, cts: 0, sync: true, data: 0..es.len() }];
+    let run = TrackRun { base: 0, samples: &samples, es: &es };
+    writer.append(&Fragment { video: Some(run), audio: None }).unwrap();
+    let last = SegmentKey { epoch: Epoch(1), number: 1 };
+    writer.commit(MarkInfo { last, ..MarkInfo::default() }).unwrap();
+    let sealed = writer.seal().unwrap();
+    let path = volume.root().join(&sealed.path);
+    let file = File::options().write(true).open(path).unwrap();
+    fallocate(&file, FallocateFlags::KEEP_SIZE, 0, CHUNK_BYTES as u64).unwrap();
+    let (layout, slot) = (volume.layout(), RingSlot::of(start, 600));
+    volume.mkdir_all(&layout.library_hour(device, LibraryHour::of(start))).unwrap();
+    volume.rename_new(&sealed.path, &layout.library_chunk(device, start, slot)).unwrap();
+    for sibling in Sibling::ALL {
+        let path = layout.library_sibling(device, start, sibling, slot);
+        let file = volume.create_new(&path).unwrap();
+        volume.write_at(&file, &path, &[0x5a; 48 << 10], 0).unwrap();
+    }
 }
 
 fn record(volume: &Arc<Volume>, index: &DeviceIndex, chunk: &ChunkEntry, content: &[u8]) {
@@ -163,6 +298,8 @@ fn record(volume: &Arc<Volume>, index: &DeviceIndex, chunk: &ChunkEntry, content
         let file = volume.create_new(path).unwrap();
         volume.write_at(&file, path, content, 0).unwrap();
         volume.sync_data(&file, path).unwrap();
+        // Who expires was written a day ago.
+        fadvise(&file, 0, None, Advice::DontNeed).unwrap();
     };
     put(&chunk.path(volume.layout(), index.device()), content);
     for sibling in Sibling::ALL {
@@ -177,8 +314,13 @@ fn cpu() -> Duration {
     Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
 }
 
-fn told(mut times: Vec<Duration>) -> String {
+/// ms
+fn at(times: &mut [Duration], percent: usize) -> f64 {
     times.sort();
-    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e3;
-    format!("p50 {:.2} ms, p99 {:.2} ms, slowest {:.2} ms of {}", at(50), at(99), at(100), times.len())
+    times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e3
+}
+
+fn told(mut times: Vec<Duration>) -> String {
+    let [half, most, slowest] = [50, 99, 100].map(|percent| at(&mut times, percent));
+    format!("p50 {half:.2} ms, p99 {most:.2} ms, slowest {slowest:.2} ms of {}", times.len())
 }

@@ -25,6 +25,8 @@ impl Steer for Alone {
 
     fn tell(&self, _share: f64, _speed: f64) {}
 
+    fn wrote(&self, _bytes: u64) {}
+
     fn is_cancelled(&self) -> bool {
         false
     }

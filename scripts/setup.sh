@@ -87,9 +87,12 @@ if [ "$purpose" = test ] && ! cmp -s "$wanted" "$tool/installed.txt"; then
 fi
 
 if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
-    # The driver of that browser. Why not `npm ci`: see scripts/ui.sh.
+    # The driver of that browser. Why not `npm ci`: see scripts/ui.sh. Lighthouse, large, is for the bench alone.
     cd "$(dirname "$0")/../tests/browser"
-    if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-        npm install --no-save --no-audit --no-fund --loglevel=error
+    omit=()
+    if [ "$purpose" = test ] && [ ! -d node_modules/lighthouse ]; then omit=(--omit=dev); fi
+    if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ] ||
+        { [ "$purpose" = bench ] && [ ! -d node_modules/lighthouse ]; }; then
+        npm install --no-save --no-audit --no-fund --loglevel=error "${omit[@]}"
     fi
 fi

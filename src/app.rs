@@ -175,6 +175,7 @@ async fn serve(start: Start) -> Result<()> {
         warn!(start.log, "transcoder has not ended, what it wrote is deleted at the next start");
     }
     host.notifier.stop(&start.log);
+    state.viewers.finish(&state.registry);
     host.finish(&start.log);
     Ok(())
 }

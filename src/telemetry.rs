@@ -3,6 +3,7 @@
 mod device;
 mod labels;
 pub mod logging;
+mod serving;
 mod transcode;
 
 use std::sync::atomic::AtomicU64;
@@ -14,9 +15,10 @@ use prometheus_client::{
 
 pub use device::{DeviceMetrics, Written};
 pub use labels::{
-    ActorLabel, DeviceLabel, GateLabel, HotFilesLabel, KindLabel, LoginLabel, LoginOutcome, LossLabel, LossReason,
-    ReasonLabel, ReceiverLabel, RequestLabel, TopicLabel, VolumeLabel, WriteLabel,
+    ActorLabel, ClassLabel, DeviceLabel, GateLabel, HotFilesLabel, KindLabel, LoginLabel, LoginOutcome, LossLabel,
+    LossReason, ReasonLabel, ReceiverLabel, RequestLabel, TopicLabel, VolumeLabel, WriteLabel,
 };
+pub use serving::ServingMetrics;
 pub use transcode::TranscodeMetrics;
 
 /// Seconds with fractions.
@@ -58,6 +60,8 @@ pub struct Metrics {
     pub oldest_chunk_age_seconds: Family<DeviceLabel, FloatGauge>,
     library_bytes: Family<VolumeLabel, Gauge>,
     pub library_ok: Gauge,
+    /// What oldest ages are measured against: window and retention.
+    pub keep_seconds: FloatGauge,
     pub unknown_files: Gauge,
     pub days_until_full: FloatGauge,
     pub cleaner_success_seconds: FloatGauge,
@@ -90,6 +94,7 @@ pub struct Metrics {
     pub http_requests: Family<RequestLabel, Counter>,
     pub http_request_seconds: Histogram,
     pub transcode: TranscodeMetrics,
+    pub serving: ServingMetrics,
     totals: Totals,
 }
 
@@ -151,6 +156,7 @@ impl Metrics {
             oldest_chunk_age_seconds: Family::default(),
             library_bytes: Family::default(),
             library_ok: Gauge::default(),
+            keep_seconds: FloatGauge::default(),
             unknown_files: Gauge::default(),
             days_until_full: FloatGauge::default(),
             cleaner_success_seconds: FloatGauge::default(),
@@ -183,6 +189,7 @@ impl Metrics {
             http_requests: Family::default(),
             http_request_seconds: request_seconds,
             transcode: TranscodeMetrics::default(),
+            serving: ServingMetrics::default(),
             totals: Totals::default(),
         };
         let database = WriteLabel { device: String::new(), kind: "db" };
@@ -241,7 +248,12 @@ impl Metrics {
         r.register("chunks_shelved", "Chunks moved from the ring into the library", self.chunks_shelved.clone());
         r.register("chunks_moved", "Chunks brought to the library's own volume", self.chunks_moved.clone());
         r.register_with_unit("library", "Bytes in the library, by volume", Unit::Bytes, self.library_bytes.clone());
-        r.register("library_ok", "1 while the library's own volume can be reached", self.library_ok.clone());
+        // Alerts need not know who has one.
+        self.library_ok.set(1);
+        let help = "1 while the library's own volume can be reached, or there is none";
+        r.register("library_ok", help, self.library_ok.clone());
+        let help = "For how long footage is kept, ring and library together";
+        r.register_with_unit("keep", help, Unit::Seconds, self.keep_seconds.clone());
         r.register("unknown_files", "Files in folders of footage that are none of ours", self.unknown_files.clone());
         r.register(
             "days_until_full",
@@ -291,6 +303,7 @@ impl Metrics {
         r.register("logins", "Attempts to sign in", self.logins.clone());
         r.register("events", "Events published", self.events.clone());
         self.transcode.register(r);
+        self.serving.register(r);
         r.register("http_requests", "Requests answered", self.http_requests.clone());
         r.register("http_request_seconds", "Time to first byte", self.http_request_seconds.clone());
     }

@@ -53,10 +53,8 @@ fn the_page_plays_live_and_finished_and_recovers_by_itself() {
     a_growing_chunk_is_not_offered(&mut browser);
     let (url, _) = newest_chunk(&daemon).unwrap();
     let played = browser.ask("chunk", json!({"id": DEVICE, "url": url}));
-    let (duration, sought) = (played["duration"].as_f64().unwrap(), played["sought"].as_f64().unwrap());
-    assert!((1.0..=13.0).contains(&duration), "chunk_seconds = 10: {played}");
-    assert!(sought >= duration / 2.0 && sought < duration, "{played}");
     assert_eq!(played["width"], 640, "{played}");
+    assert!(played["shown_at"].as_str().is_some(), "{played}");
     browser.ask("back", json!({"id": DEVICE}));
     clean(&mut browser);
 

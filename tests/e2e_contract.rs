@@ -214,7 +214,6 @@ impl Walk {
                 (good, vec![json!({"device": "cam", "start": end, "end": start, "expires": soon})])
             }
             ("PATCH", _) => (json!({"acknowledged": true, "comment": "=x"}), vec![json!({"comment": 5})]),
-            ("POST", "/api/host/reload") => return (Value::Null, Vec::new()),
             ("POST", "/api/cameras") => {
                 let bad = json!({"id": "gate", "source": {"kind": "test"}, "fps": 0});
                 (json!({"id": "gate", "enabled": false, "source": {"kind": "test"}}), vec![bad])
@@ -228,24 +227,30 @@ impl Walk {
             }
             ("POST", "/api/areas") => (json!({"name": "Attic"}), vec![json!({"name": ""})]),
             ("PUT", "/api/areas/{name}") => (json!({"name": "Roof"}), vec![json!({"name": 5})]),
-            ("PUT", "/api/settings") => {
-                (json!({"detect": {"black_luma": 11}}), vec![json!({"detect": {"black_share": 7.0}})])
-            }
+            ("PUT", "/api/settings") => (json!({"detect": {"black_luma": 11}}), vec![json!({"detect": {"x": 7.0}})]),
             ("PUT", _) => (json!({"until": soon, "why": "a new lens"}), vec![json!({"until": "soon"})]),
-            ("DELETE", _) | ("POST", "/api/transcode/enable" | "/api/transcode/disable") => {
-                return (Value::Null, Vec::new());
+            ("POST", "/api/viewer/start") => (json!({"device": "cam"}), vec![json!({"device": 5})]),
+            ("POST", "/api/viewer/heartbeat" | "/api/viewer/stop") => {
+                (json!({"session": self.session()}), vec![json!({"session": 5})])
             }
+            ("POST", "/api/cache/invalidate") => (json!({"pattern": "*"}), vec![json!({"pattern": ""})]),
             ("POST", "/api/transcode/run") => (json!({"all": true}), vec![json!({"file": "../x"}), json!({"all": 1})]),
             ("POST", "/api/transcode/rollback") => {
                 (json!({"file": "cam/segments/0/chunk_10min_0-9.mp4"}), vec![json!({"all": true})])
             }
-            _ => (
-                json!({"duration_seconds": 2}),
-                vec![json!({"duration_seconds": "x"}), json!({"duration_seconds": 61})],
-            ),
+            _ => {
+                let bad = ["x".into(), Value::from(61)].map(|seconds| json!({"duration_seconds": seconds}));
+                (json!({"duration_seconds": 2}), bad.into())
+            }
         };
         bad.extend([json!({}), json!([]), json!({"nonsense": 1})]);
         (good, bad)
+    }
+
+    /// One that has just begun.
+    fn session(&self) -> Value {
+        let asked = json!({"device": "cam"});
+        http::send(self.daemon.address(), "POST", "/api/viewer/start", &asked).unwrap().json()["session"].clone()
     }
 
     fn ask(&self, operation: &Operation<'_>, address: &str, headers: &[(&str, &str)]) -> Response {

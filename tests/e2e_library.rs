@@ -146,6 +146,48 @@ fn what_leaves_the_ring_plays_on_from_the_library() {
 }
 
 #[test]
+fn a_library_whose_disk_is_full_or_read_only_leaves_everything_playing() {
+    let _turn = Turn::wait();
+    let Some(disk) = LoopDisk::new(64) else {
+        return skip("a_library_whose_disk_is_full_or_read_only", "loop mounts need root");
+    };
+    let filler = disk.fill();
+    let setup = setup().set("storage.library_root", disk.root().to_str().unwrap());
+    let starts = prepare(&setup, &[30 * 60, 29 * 60, 180, 90]);
+    let mut daemon = TestDaemon::start(setup);
+    moved(&daemon, "/cleaner/shelved", 2);
+    let library = |daemon: &TestDaemon, name: &str| daemon.json("/api/host/state")["cleaner"]["library"][name].clone();
+    until("it is told as full", 30, || library(&daemon, "is_full") == true);
+    assert_eq!(library(&daemon, "moved"), 0);
+    let clip = plays(&daemon, &starts);
+    fs::remove_file(filler).unwrap();
+    moved(&daemon, "/cleaner/library/moved", 2);
+    assert_eq!(plays(&daemon, &starts), clip);
+    daemon.stop();
+
+    // The kernel makes it read-only; the next chunk waits at home, and its own are read.
+    let more = prepare(&daemon.setup, &[28 * 60])[0];
+    let remount = |how: &str| {
+        let mount = disk.mount_point().to_str().unwrap().to_owned();
+        let done = std::process::Command::new("mount").args(["-o", how, &mount]).status();
+        assert!(done.unwrap().success(), "{how}");
+    };
+    remount("remount,ro");
+    daemon.start_again();
+    moved(&daemon, "/cleaner/shelved", 1);
+    until("it is told as out of reach", 30, || library(&daemon, "ok") == false);
+    assert!(library(&daemon, "error").as_str().is_some_and(|why| !why.is_empty()));
+    let address = |start: i64| format!("/host/stream/{DEVICE}/chunks/{start}000-0.mp4");
+    assert_eq!(daemon.get(&address(more)).status, 200, "it plays from home");
+    remount("remount,rw");
+    moved(&daemon, "/cleaner/library/moved", 1);
+    until("all of it plays again", 30, || {
+        [starts[0], more].iter().all(|start| daemon.get(&address(*start)).status == 200)
+    });
+    daemon.stop();
+}
+
+#[test]
 fn a_library_on_a_disk_of_its_own_is_told_as_out_of_reach_when_it_is_pulled() {
     let _turn = Turn::wait();
     let Some(disk) = LoopDisk::new(64) else {

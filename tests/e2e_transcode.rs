@@ -6,7 +6,10 @@ mod common;
 
 use std::{path::PathBuf, process::Command};
 
-use capstan::storage::layout::Companion;
+use capstan::{
+    clock::Utc90k,
+    storage::layout::{ChunkKey, ColdLayout, Companion, RingSlot},
+};
 use common::{Setup, TestDaemon, Turn, clip, daemon::children_of, daemon::finished, media, skip, until};
 use serde_json::{Value, json};
 
@@ -100,6 +103,102 @@ fn old_chunks_become_hevc_and_come_back() {
     until("it goes on", 120, || stats(&daemon)["files_transcoded"].as_u64() > files.as_u64());
     let first = std::fs::read(&chunk).ok();
     assert!(first.is_none_or(|bytes| bytes == recorded), "what was rolled back stays");
+    assert_eq!(daemon.lost_seconds("cam"), 0.0);
+}
+
+/// What a player fetches of a media playlist: each address with its bytes.
+fn entries(list: &str) -> Vec<(String, String)> {
+    let range = |told: &str| {
+        let (bytes, from) = told.split_once('@').unwrap();
+        let (bytes, from): (u64, u64) = (bytes.parse().unwrap(), from.parse().unwrap());
+        format!("bytes={from}-{}", from + bytes - 1)
+    };
+    let (mut found, mut bytes) = (Vec::new(), None);
+    for line in list.lines() {
+        if let Some(map) = line.strip_prefix("#EXT-X-MAP:URI=\"") {
+            let (path, rest) = map.split_once("\",BYTERANGE=\"").unwrap();
+            found.push((path.to_owned(), range(rest.trim_end_matches('"'))));
+        } else if let Some(told) = line.strip_prefix("#EXT-X-BYTERANGE:") {
+            bytes = Some(range(told));
+        } else if line.starts_with('/') {
+            found.push((line.to_owned(), bytes.take().unwrap()));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_playlist_plays_on_over_a_swap_and_the_next_one_tells_of_hevc() {
+    let _turn = Turn::wait();
+    // Nothing is old enough: only what is asked for is encoded.
+    let daemon = TestDaemon::start(setup().set("transcode.min_age_days", 7.0).set("archive.chunk_seconds", 10));
+    until("the books are read", 60, || daemon.get("/api/transcode").status == 200);
+    until("three chunks are sealed", 90, || daemon.ring("cam").len() >= 3);
+    let chunks = daemon.json("/api/host/timeline/cam")["chunks"].clone();
+    let sealed: Vec<_> = chunks.as_array().unwrap().iter().filter(|chunk| chunk["sealed"] == true).collect();
+    // The middle one of three, so that codecs change twice.
+    let [first, middle, last] = [0, 1, 2].map(|at| sealed[at]);
+    let span = format!("start={}&end={}", first["start"].as_str().unwrap(), last["end"].as_str().unwrap());
+    let playlist = |more: &str| {
+        let reply = daemon.get(&format!("/api/host/playlist/cam.m3u8?{span}{more}"));
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.text()
+    };
+    let fetch = |list: &[(String, String)]| -> Vec<Vec<u8>> {
+        let one = |(path, range): &(String, String)| {
+            let reply = daemon.get_with(path, &[("Range", range)]);
+            assert_eq!(reply.status, 206, "{path} {range}: {}", reply.status);
+            reply.body
+        };
+        list.iter().map(one).collect()
+    };
+    let before = entries(&playlist(""));
+    let played = fetch(&before);
+    let codecs = |text: &str| text.split_once("CODECS=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
+    assert!(!codecs(&playlist("&multivariant=1")).contains("hvc1"));
+
+    let name = middle["name"].as_str().unwrap();
+    let start = Utc90k::from_ms(ChunkKey::parse(name).unwrap().start_ms);
+    let file = ColdLayout::new(daemon.setup.root()).ring_chunk(&"cam".parse().unwrap(), RingSlot::of(start, 10));
+    let (code, said) = finished(daemon.setup.command(&["transcode", "file", file.to_str().unwrap()]));
+    assert_eq!(code, 0, "{said}");
+    until("it is transcoded", 120, || stats(&daemon)["files_transcoded"] == 1);
+
+    assert!(fetch(&before) == played, "the old playlist reads what was recorded");
+    let list = playlist("");
+    let after = entries(&list);
+    assert_ne!(before, after);
+    assert!(list.contains(&name.replace("-0.mp4", "-1.mp4")), "{list}");
+    fetch(&after);
+    let told = codecs(&playlist("&multivariant=1"));
+    assert!(told.contains("hvc1.") && told.contains("avc1."), "{told}");
+    // Each stretch of one codec plays by itself, to its last picture; so does the new one alone.
+    let frames = |span: &str| {
+        let address = format!("http://{}/api/host/playlist/cam.m3u8?{span}", daemon.address());
+        let out = Command::new("ffprobe")
+            .args(["-v", "error", "-count_frames", "-select_streams", "v", "-show_entries"])
+            .args(["stream=codec_name,nb_read_frames", "-of", "csv=p=0", &address])
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{out:?}");
+        assert!(out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        let line = text.lines().find(|line| !line.trim().is_empty()).unwrap().to_owned();
+        let (codec, count) = line.split_once(',').unwrap();
+        (codec.to_owned(), count.trim_end_matches(',').trim().parse::<usize>().unwrap())
+    };
+    // Whole fragments that reach into the span: a neighbour's, too, if it touched it by a rounded millisecond.
+    let of = |chunk: &Value| {
+        let at = |name: &str, shift_ms: i64| {
+            let time: jiff::Timestamp = chunk[name].as_str().unwrap().parse().unwrap();
+            Utc90k::from_ms(time.as_millisecond() + shift_ms).rfc3339()
+        };
+        format!("start={}&end={}", at("start", 5), at("end", -5))
+    };
+    let original = Companion::Original.beside(&file);
+    let (codec, count) = frames(&of(middle));
+    assert_eq!((codec.as_str(), count), ("hevc", media::frame_hashes(&original).len()));
+    assert_eq!(frames(&of(last)).0, "h264");
     assert_eq!(daemon.lost_seconds("cam"), 0.0);
 }
 

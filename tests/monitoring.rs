@@ -6,7 +6,7 @@ mod common;
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use capstan::telemetry::{ActorLabel, Metrics, ReceiverLabel, RequestLabel};
+use capstan::telemetry::{ActorLabel, GateLabel, Metrics, ReceiverLabel, RequestLabel};
 
 const ALERTS: &str = "conf/prometheus/alerts.yml";
 const BOARD: &str = "conf/grafana/capstan.json";
@@ -18,6 +18,7 @@ fn exported() -> BTreeSet<String> {
     metrics.webhook(&ReceiverLabel { receiver: "host".into() });
     metrics.actor_restarts.get_or_create_owned(&ActorLabel { actor: "root".into() });
     metrics.http_requests.get_or_create_owned(&RequestLabel { route: "/", status: 200 });
+    metrics.transcode.gate.get_or_create_owned(&GateLabel { gate: "open" });
     let text = metrics.render();
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     samples.filter_map(|line| line.split(['{', ' ']).next()).map(str::to_owned).collect()

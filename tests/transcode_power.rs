@@ -79,7 +79,7 @@ fn one_good_file_plays_whenever_the_power_of_an_ext4_goes() {
             let source = write(&volume, START, 0, &path);
             index.put(source.clone());
             let entry = write(&volume, START, 1, &Companion::Successor.beside(&path));
-            let made = Made { entry, encoder: "libx265", ssim: None, written_bytes: 0 };
+            let made = Made { entry, encoder: "libx265", ssim: None };
             let swap = Swap { volume: &volume, index: &index, keeping: KEEP };
             if back {
                 swap.swap(&source, &made).unwrap();

@@ -21,6 +21,15 @@ pub(super) enum Via {
     Link(Arc<Share>),
 }
 
+/// All that what somebody is told may differ by: who stands alike may be told the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Standing {
+    role: Option<Role>,
+    rights: Arc<Rights>,
+    /// By which they came, word by word.
+    link: Option<Arc<str>>,
+}
+
 /// Of one request. What it says holds for that moment; [`super::Access::again`] tells whether it still does.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -87,6 +96,11 @@ impl Caller {
 
     pub fn sees_all(&self) -> bool {
         self.role.is_some() && self.rights.is_all()
+    }
+
+    pub fn standing(&self) -> Standing {
+        let link = matches!(self.via, Via::Link(_)).then(|| self.said.clone());
+        Standing { role: self.role, rights: self.rights.clone(), link }
     }
 
     /// The range of the link that they came by.

@@ -40,8 +40,8 @@ use crate::{
     telemetry::Metrics,
 };
 
-pub use caller::Caller;
 use caller::Via;
+pub use caller::{Caller, Standing};
 pub use commands::Command;
 pub use login::Opened;
 use password::Hasher;

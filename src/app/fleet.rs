@@ -118,6 +118,10 @@ impl crate::web::fleet::Fleet for Fleet {
         self.published.load_full()
     }
 
+    fn changes(&self) -> u64 {
+        self.lists.changes.load(Ordering::Acquire)
+    }
+
     fn order(&self, order: Order, by: &str) -> Result<Answer> {
         let (reply, answer) = oneshot::channel();
         let full = |_| Error::new(Kind::Unavailable, "too many changes of cameras wait");
@@ -471,6 +475,7 @@ impl Desk {
             detect_revision: self.stored.detect_revision,
             is_known: self.stored.is_known,
         }));
+        self.yard.lists.changes.fetch_add(1, Ordering::AcqRel);
     }
 }
 

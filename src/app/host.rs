@@ -38,7 +38,10 @@ use crate::{
     storage::{Retention, Volume, inventory},
     supervisor::{ChildSpec, History, Load, LoadActor, LoadWatch, Slot, Supervisor},
     transcode::{Runner, TranscoderActor},
-    web::{Heatmap, HotCache, Sights, Stills, Tls, WebState, encodes::Encodes, events::Feed, facts, reader::Readers},
+    web::{
+        Heatmap, HotCache, Limiter, Replies, Sights, Stills, Tls, Viewers, WebState, encodes::Encodes, events::Feed,
+        facts, reader::Readers,
+    },
 };
 
 /// Jobs that may wait for the commit thread: one commit and one reservation of run numbers for each device.
@@ -253,6 +256,7 @@ impl Host {
         let version = OnceLock::new();
         let (settings, clock) = (self.start.settings.clone(), self.start.clock.clone());
         let readers = Readers::start().map_err(|error| Error::io("starting the reader threads", "", error))?;
+        let cache = settings.cache.clone();
         let listeners_max = settings.limits.event_listeners;
         let feed = Feed::new(self.events.clone(), listeners_max, &self.start.metrics);
         let quotas_bytes = self.fleet.lists.quotas_bytes.clone();
@@ -287,6 +291,9 @@ impl Host {
             heatmap: Heatmap::default(),
             clips: ClipCache::default(),
             fronts: Fronts::default(),
+            replies: Replies::new(cache.ttl(), cache.capacity, self.start.metrics.clone()),
+            limiter: Limiter::new(&self.start.settings.limits, self.start.clock.clone()),
+            viewers: Arc::new(Viewers::new(self.start.clock.clone(), self.start.metrics.clone())),
         })
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Lists {
     pub kept: Arc<ArcSwap<Vec<KeptDevice>>>,
     pub captures: Arc<CaptureSources>,
     pub quotas_bytes: Arc<AtomicU64>,
+    /// Rises after each change of these lists, and of what is configured.
+    pub changes: AtomicU64,
     keeping: Mutex<()>,
 }
 
@@ -331,11 +333,12 @@ impl Yard {
         let quotas = facts::quota_bytes_of(self.cameras().map(|camera| &**camera), settings);
         self.lists.quotas_bytes.store(quotas, Ordering::Relaxed);
         self.shared.cleaner.set_limits(self.shared.cleaner.limits(), quotas);
+        self.lists.changes.fetch_add(1, Ordering::AcqRel);
     }
 }
 
 fn web_device(device: &Arc<Device>, camera: &Arc<Camera>) -> WebDevice {
-    let (told, committed) = (device.clone(), device.clone());
+    let (told, shown, committed) = (device.clone(), device.clone(), device.clone());
     WebDevice {
         id: device.id.clone(),
         camera: camera.clone(),
@@ -351,9 +354,9 @@ fn web_device(device: &Arc<Device>, camera: &Arc<Camera>) -> WebDevice {
                 since: Some(status.since),
                 kind: status.kind,
                 reason: status.reason.clone(),
-                recorder: recorder(&told),
             }
         }),
+        recorder: Arc::new(move || recorder(&shown)),
         tail: Tail::new(
             device.clock.clone(),
             Arc::new(move || {

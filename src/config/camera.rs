@@ -106,6 +106,9 @@ mod tests {
             json!({"id": "a", "source": {"kind": "test"}, "detect": {"black_share": 7.0}}),
             &["detect.black_share = ", "7", "below 1"],
         );
+        check(json!({"id": "a", "source": {"kind": "test", "tone": "loud"}}), &["source.tone = ", "loud", "u32"]);
+        check(json!({"id": "a", "source": {"kind": "screen", "display": ":0", "size": "big"}}), &["source.size = ", "big"]);
+        check(json!({"id": "a", "source": {"kind": "test", "colour": 1}}), &["source.colour", "unknown field"]);
         check(json!([]), &["invalid"]);
         check(json!({"id": "a", "source": {"kind": "rtsp", "url": "rtps://u:hidden@h/"}}), &["***@h"]);
         assert!(

@@ -5,9 +5,13 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Camera, Settings, Source, redact};
+use super::{
+    Camera, FileSource, HttpSource, ReplaySource, RtspSource, ScreenSource, Settings, Source, TestSource, V4l2Source,
+    redact,
+};
 
 /// One thing wrong with the settings: where, what was there, which rule it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,13 +88,37 @@ pub(super) fn camera_from(value: &Value) -> Result<Camera, Problem> {
     let mut tree = value.clone();
     flatten_source(&mut tree);
     serde_path_to_error::deserialize(&tree).map_err(|error| {
-        let path = error.path().to_string();
+        let (mut path, mut rule) = (error.path().to_string(), error.inner().to_string());
+        if path == "source"
+            && let Some((below, why)) = tree.get("source").and_then(source_fault)
+        {
+            (path, rule) = (format!("source.{below}"), why);
+        }
         let found = lookup(&tree, &path).map(|value| without_passwords(value).to_string());
         // What the parser quotes may be an address in the wrong place.
-        let rule = error.inner().to_string();
         let rule = rule.split(' ').map(redact).collect::<Vec<_>>().join(" ");
         Problem { path: if path == "." { String::new() } else { path }, value: found, rule }
     })
+}
+
+/// Which field of a source is at fault: told by its kind, the parser keeps no place.
+fn source_fault(source: &Value) -> Option<(String, String)> {
+    fn read<T: DeserializeOwned>(fields: &Value) -> Option<(String, String)> {
+        let error = serde_path_to_error::deserialize::<_, T>(fields).err()?;
+        Some((error.path().to_string(), error.inner().to_string())).filter(|(path, _)| path != ".")
+    }
+    let mut fields = source.clone();
+    let kind = fields.as_object_mut()?.remove("kind")?;
+    match kind.as_str()? {
+        "test" => read::<TestSource>(&fields),
+        "file" => read::<FileSource>(&fields),
+        "rtsp" => read::<RtspSource>(&fields),
+        "http" => read::<HttpSource>(&fields),
+        "v4l2" => read::<V4l2Source>(&fields),
+        "screen" => read::<ScreenSource>(&fields),
+        "replay" => read::<ReplaySource>(&fields),
+        _ => None,
+    }
 }
 
 /// `source = { rtsp = { url } }` becomes `source = { kind = "rtsp", url }`, so that one shape is parsed.

@@ -3,7 +3,7 @@
 //! `conf/capstan.toml` shows every option with its default (a test keeps it equal). Unknown keys are refused: a typo
 //! must not silently become a default.
 
-use std::{collections::HashSet, net::SocketAddr, path::PathBuf};
+use std::{collections::HashSet, net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,7 @@ pub struct Settings {
     pub notify: Notify,
     pub cleaner: Cleaner,
     pub transcode: Transcode,
+    pub cache: Cache,
     pub auth: Auth,
     pub limits: Limits,
     pub camera: Vec<Camera>,
@@ -257,6 +258,28 @@ impl Default for Cleaner {
     }
 }
 
+/// Replies that are given again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cache {
+    /// How long one may be given again at most; 0 = never.
+    pub ttl_seconds: u32,
+    /// Replies that are kept, of 16 MiB together.
+    pub capacity: u64,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { ttl_seconds: 30, capacity: 100 }
+    }
+}
+
+impl Cache {
+    pub fn ttl(&self) -> Duration {
+        Duration::from_secs(self.ttl_seconds.into())
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
@@ -311,6 +334,17 @@ pub struct Limits {
     pub encode_seconds: u64,
     /// Who may listen to `/api/events` at the same time; each holds a connection.
     pub event_listeners: usize,
+    /// Requests a second from one address for what is known; five seconds' worth may come at once. 0 = no limit, as
+    /// for the next two.
+    pub state_per_second: u32,
+    /// For what is made of footage: clips, stills, mosaics.
+    pub heavy_per_second: u32,
+    /// That change something.
+    pub writes_per_second: u32,
+    /// Of what is made of footage, in work at the same time for all; more are told to come again.
+    pub heavy_at_once: usize,
+    /// Whether the host itself is held to the limits a second.
+    pub loopback: bool,
 }
 
 impl Default for Limits {
@@ -323,6 +357,11 @@ impl Default for Limits {
             encode_bytes: Bytes(64 << 20),
             encode_seconds: 1800,
             event_listeners: 64,
+            state_per_second: 100,
+            heavy_per_second: 20,
+            writes_per_second: 20,
+            heavy_at_once: 64,
+            loopback: false,
         }
     }
 }

@@ -115,6 +115,22 @@ impl Settings {
             &limits.event_listeners,
             "must be at most 10000",
         );
+        for (path, rate) in [
+            ("limits.state_per_second", limits.state_per_second),
+            ("limits.heavy_per_second", limits.heavy_per_second),
+            ("limits.writes_per_second", limits.writes_per_second),
+        ] {
+            out.check(rate <= 100_000, path, &rate, "must be 0 (no limit) to 100000");
+        }
+        out.check(
+            (1..=10_000).contains(&limits.heavy_at_once),
+            "limits.heavy_at_once",
+            &limits.heavy_at_once,
+            "must be 1 to 10000",
+        );
+        let cache = &self.cache;
+        out.check(cache.ttl_seconds <= 3600, "cache.ttl_seconds", &cache.ttl_seconds, "must be 0 (off) to 3600");
+        out.check((1..=10_000).contains(&cache.capacity), "cache.capacity", &cache.capacity, "must be 1 to 10000");
     }
 
     fn access_rules(&self, out: &mut Problems) {

@@ -73,6 +73,7 @@ impl Away {
             waits: ArcSwap::default(),
             jobs,
         });
+        away.parts.metrics.library_ok.set(0);
         let weak = Arc::downgrade(&away);
         std::thread::Builder::new()
             .name("library".into())
@@ -158,6 +159,7 @@ impl Away {
             let unknown = self.list()?;
             *listed = mounts;
             self.publish(|status| status.unknown_files = unknown);
+            self.waits_for(None);
         }
         self.measured(space);
         Ok(())
@@ -178,6 +180,7 @@ impl Away {
         let began = ledger.clock().mono();
         let devices = ledger.devices();
         for device in devices.iter() {
+            self.waits_for(Some(WRITES_WITHIN));
             let scanned = inventory::load_away(&self.parts.away, &device.index)?;
             for strange in &scanned.set_aside {
                 warn!(log, "file of the library's volume is not a chunk, left alone";
@@ -216,6 +219,7 @@ impl Away {
     fn round(&self) -> bool {
         let (ledger, away) = (&self.parts.ledger, &self.parts.away);
         let gate = ledger.gate();
+        self.waits_for(Some(WRITES_WITHIN));
         self.publish(|status| status.gate = gate);
         let Ok(space) = away.space() else { return false };
         let short = ledger.limits().min_free_bytes.saturating_sub(space.free_bytes);
@@ -257,7 +261,7 @@ impl Away {
         match action.deed {
             Deed::MoveAway => self.bring(device, action),
             Deed::Delete(why) => {
-                // No ring guard: only this thread unlinks there.
+                let _there = device.index.hold_on(Shelf::Away);
                 let Some(claim) = Claim::take(&device.index, &action.key) else { return Ok(false) };
                 if let Err(error) = library::remove(&self.parts.home, device.index.device(), &claim.entry) {
                     claim.give_back();
@@ -271,6 +275,7 @@ impl Away {
                 Ok(true)
             }
             Deed::DropOriginal(_) => {
+                let _there = device.index.hold_on(Shelf::Away);
                 let Some(original) = device.index.remove_original(&action.key) else { return Ok(false) };
                 library::remove_original(&self.parts.home, device.index.device(), &original)?;
                 Ok(true)

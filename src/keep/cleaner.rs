@@ -240,6 +240,7 @@ impl Cleaner {
         metrics.unknown_files.set(i64::try_from(in_all).unwrap_or(i64::MAX));
         let (limits, home) = (ledger.limits(), ledger.bytes_on(Shelf::Home));
         let (window, retention) = (limits.keep.window.as_secs_f64(), limits.keep.retention.as_secs_f64());
+        metrics.keep_seconds.set(window + retention);
         let allowed = match limits.keep.max_bytes {
             0 => u64::MAX,
             most => most.saturating_sub(home + ledger.bytes_on(Shelf::Away)),

@@ -16,6 +16,7 @@ mod sqlite;
 mod store;
 pub mod transcode;
 pub mod users;
+pub mod viewers;
 mod writer;
 
 #[cfg(test)]
@@ -127,6 +128,8 @@ struct Shared {
     readers: AtomicUsize,
     /// A reader met damage: the file is looked through before it is written to again.
     suspect: AtomicBool,
+    /// Rises after each change of what readers are told.
+    changes: AtomicU64,
 }
 
 impl Shared {
@@ -143,9 +146,15 @@ impl Shared {
         self.replaced.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// What is told from now on may differ.
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
     fn publish(&self, pins: Pins) {
         self.parts.metrics.pins.set(i64::try_from(pins.list().len()).unwrap_or(i64::MAX));
         self.pins.store(Some(Arc::new(pins)));
+        self.changed();
     }
 
     fn suspect(&self) {
@@ -174,6 +183,7 @@ impl Registry {
             replaced: AtomicU64::new(0),
             readers: AtomicUsize::new(0),
             suspect: AtomicBool::new(false),
+            changes: AtomicU64::new(0),
         });
         Writer::start(shared.clone())?;
         let readers = Readers::start(&shared)?;
@@ -329,6 +339,11 @@ impl Registry {
         self.shared.inbox.take_expired()
     }
 
+    /// While this stays, so do the answers to all questions but who watches. Costs nothing.
+    pub fn changes(&self) -> u64 {
+        self.shared.changes.load(Ordering::Acquire)
+    }
+
     /// Asks the thread to try again what the disk refused.
     pub fn retry(&self) {
         self.shared.inbox.retry();
@@ -405,6 +420,7 @@ impl Book for Registry {
         let now = self.shared.parts.clock.wall();
         if !self.shared.maintenance.load().hides(incident, now) {
             self.shared.inbox.save(incident);
+            self.shared.changed();
         }
     }
 }

@@ -7,7 +7,8 @@ use crate::error::{Error, Kind, Result};
 
 /// Times are 90 kHz ticks since 1970, as everywhere. Each index holds what filters ask for, so that a filter that finds
 /// little reads narrow entries and not the rows.
-const STEPS: [&str; 5] = [INCIDENTS, super::pins::TABLE, super::transcode::TABLES, CAMERAS, ACCESS];
+const STEPS: [&str; 6] =
+    [INCIDENTS, super::pins::TABLE, super::transcode::TABLES, CAMERAS, ACCESS, super::viewers::TABLE];
 
 const INCIDENTS: &str = "CREATE TABLE incident (
          id TEXT NOT NULL PRIMARY KEY,

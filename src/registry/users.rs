@@ -18,7 +18,7 @@ pub const TOKENS_MAX: i64 = 1000;
 pub const SESSIONS_MAX: i64 = 32;
 
 /// What somebody may do; each may all that those before may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Look.
@@ -59,7 +59,7 @@ impl Role {
 }
 
 /// Which devices; without any area and camera, all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rights {
     pub areas: Vec<String>,
     pub cameras: Vec<DeviceId>,

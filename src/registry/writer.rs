@@ -18,7 +18,7 @@ use super::{
     pending::{Waiting, Work},
     pins,
     sqlite::{self, failed},
-    store,
+    store, viewers,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -217,6 +217,7 @@ impl Writer {
             shared.publish(pins::load(connection)?);
             info!(shared.parts.log, "pins forgotten that ended a week ago"; "count" => ended);
         }
+        viewers::let_go(connection, now)?;
         let gone = sqlite::savepoint(connection, |connection| incidents::let_go(connection, now, most))?;
         if gone.is_empty() {
             // The database itself is well: nothing waits for the copy, and it is tried again in an hour.
@@ -225,6 +226,7 @@ impl Writer {
             }
             return Ok(());
         }
+        shared.changed();
         if gone.len() == LET_GO {
             shared.inbox.tidy();
         }

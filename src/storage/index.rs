@@ -216,13 +216,19 @@ pub struct DeviceIndex {
     /// Held while a successor list is made: a commit copies the pointers of a month, next to its `fdatasync` nothing.
     writing: Mutex<()>,
     ring: Mutex<()>,
+    away: Mutex<()>,
     /// What looking through the ring told; held while somebody looks.
     loaded: Mutex<Option<Loaded>>,
     arrivals: AtomicU64,
+    /// Rises after each change of what snapshots tell.
+    changes: AtomicU64,
 }
 
 /// Proof that nobody else renames into or deletes from the device's ring.
 pub struct RingGuard<'a>(#[allow(dead_code)] MutexGuard<'a, ()>);
+
+/// Proof that nobody else renames or deletes where a chunk lies.
+pub struct PlaceGuard<'a>(#[allow(dead_code)] MutexGuard<'a, ()>);
 
 impl DeviceIndex {
     pub fn new(device: DeviceId) -> Self {
@@ -232,8 +238,10 @@ impl DeviceIndex {
             originals: ArcSwap::default(),
             writing: Mutex::default(),
             ring: Mutex::default(),
+            away: Mutex::default(),
             loaded: Mutex::default(),
             arrivals: AtomicU64::default(),
+            changes: AtomicU64::default(),
         }
     }
 
@@ -244,6 +252,11 @@ impl DeviceIndex {
     /// All chunks, sorted by start.
     pub fn snapshot(&self) -> Arc<Chunks> {
         self.chunks.load_full()
+    }
+
+    /// While this stays, snapshots tell the same.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Inserts, or replaces the entry of the same key.
@@ -409,6 +422,18 @@ impl DeviceIndex {
         RingGuard(self.ring.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Hold this over every rename and delete beside a chunk in that place. At home that is the ring's lock. On the
+    /// library's own volume, which may not answer for hours, it is one that no recorder ever waits for.
+    pub fn hold_at(&self, place: Place) -> PlaceGuard<'_> {
+        self.hold_on(if let Place::Library(_, shelf) = place { shelf } else { Shelf::Home })
+    }
+
+    /// The same for all that lies on one volume.
+    pub fn hold_on(&self, shelf: Shelf) -> PlaceGuard<'_> {
+        let lock = if shelf == Shelf::Away { &self.away } else { &self.ring };
+        PlaceGuard(lock.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// A chunk is about to move into the ring: whoever looks through it from now on finds more than before.
     pub fn note_arrival(&self) {
         self.arrivals.fetch_add(1, Ordering::AcqRel);
@@ -427,6 +452,7 @@ impl DeviceIndex {
         let mut chunks = self.chunks.load().list.clone();
         let made = edit(&mut chunks);
         self.chunks.store(Arc::new(Chunks::of(chunks)));
+        self.changes.fetch_add(1, Ordering::AcqRel);
         made
     }
 

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -59,6 +62,7 @@ pub struct StateBoard(Arc<Board>);
 struct Board {
     nodes: Mutex<BTreeMap<String, Node>>,
     published: ArcSwap<Vec<Node>>,
+    changes: AtomicU64,
 }
 
 impl Default for StateBoard {
@@ -69,11 +73,16 @@ impl Default for StateBoard {
 
 impl StateBoard {
     pub fn new() -> Self {
-        Self(Arc::new(Board { nodes: Mutex::default(), published: ArcSwap::default() }))
+        Self(Arc::new(Board { nodes: Mutex::default(), published: ArcSwap::default(), changes: AtomicU64::new(0) }))
     }
 
     pub fn snapshot(&self) -> Arc<Vec<Node>> {
         self.0.published.load_full()
+    }
+
+    /// While this stays, snapshots tell the same.
+    pub fn changes(&self) -> u64 {
+        self.0.changes.load(Ordering::Acquire)
     }
 
     pub fn node(&self, name: &str) -> Option<Node> {
@@ -139,6 +148,7 @@ impl StateBoard {
         let mut nodes = self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut nodes);
         self.0.published.store(Arc::new(nodes.values().cloned().collect()));
+        self.0.changes.fetch_add(1, Ordering::AcqRel);
         result
     }
 }

@@ -109,6 +109,12 @@ pub struct TopicLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ClassLabel {
+    /// `state`, `heavy`, `write`.
+    pub class: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabel {
     pub route: &'static str,
     pub status: u16,

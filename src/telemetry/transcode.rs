@@ -33,6 +33,8 @@ pub struct TranscodeMetrics {
     pub healed: Counter,
     /// Percent, since the beginning; 0 before the first file.
     pub savings_percent: Gauge<f64, AtomicU64>,
+    /// What the settings hope for.
+    pub target_savings_percent: Gauge<f64, AtomicU64>,
 }
 
 impl TranscodeMetrics {
@@ -54,5 +56,7 @@ impl TranscodeMetrics {
         r.register("transcode_rollbacks", "Originals taken back", self.rollbacks.clone());
         r.register("transcode_healed", "Swaps put right after a cut", self.healed.clone());
         r.register("transcode_savings_percent", "Space saved of all transcoded", self.savings_percent.clone());
+        let help = "Space that is to be saved, by the settings";
+        r.register("transcode_target_savings_percent", help, self.target_savings_percent.clone());
     }
 }

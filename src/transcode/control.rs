@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -17,6 +17,7 @@ use crate::clock::{Clock, Mono};
 pub struct Control {
     clock: Clock,
     cancelled: AtomicBool,
+    written_bytes: AtomicU64,
     inner: Mutex<Inner>,
 }
 
@@ -70,7 +71,7 @@ impl Control {
             moved: clock.mono(),
             gave_up: false,
         };
-        Self { clock, cancelled: AtomicBool::new(false), inner: Mutex::new(inner) }
+        Self { clock, cancelled: AtomicBool::new(false), written_bytes: AtomicU64::new(0), inner: Mutex::new(inner) }
     }
 
     /// Stops what runs while `gate` is closed, and gives up when that lasts longer than `limit`.
@@ -107,6 +108,11 @@ impl Control {
     /// Ends it, running or stopped.
     pub fn cancel(&self) {
         self.end(&self.lock());
+    }
+
+    /// By the job so far, thrown away or not.
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes.load(Ordering::Relaxed)
     }
 
     /// It was held for too long.
@@ -167,6 +173,10 @@ impl Steer for Control {
             inner.share = share.min(1.0);
         }
         inner.speed = if speed.is_finite() { speed.max(0.0) } else { 0.0 };
+    }
+
+    fn wrote(&self, bytes: u64) {
+        self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     fn is_cancelled(&self) -> bool {

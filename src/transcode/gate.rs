@@ -18,6 +18,8 @@ pub enum Gate {
     Disabled,
     /// The archive volume is not what it should be.
     Volume,
+    /// The library's own volume does not answer, and what is in work lies there.
+    Library,
     /// Outside `run_schedule`.
     Schedule,
     /// Others want the processor.
@@ -45,11 +47,12 @@ pub enum Gate {
 }
 
 impl Gate {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Open,
         Self::Database,
         Self::Disabled,
         Self::Volume,
+        Self::Library,
         Self::Schedule,
         Self::Cpu,
         Self::IoWait,
@@ -71,6 +74,7 @@ impl Gate {
             Self::Database => "database",
             Self::Disabled => "disabled",
             Self::Volume => "volume",
+            Self::Library => "library",
             Self::Schedule => "schedule",
             Self::Cpu => "cpu",
             Self::IoWait => "io_wait",

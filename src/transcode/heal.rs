@@ -26,7 +26,7 @@ use crate::{
     merge::handover::{entry, key_of},
     storage::{
         DeviceIndex, Volume, inventory,
-        layout::{ChunkKey, Companion},
+        layout::{ChunkKey, Companion, Shelf},
     },
 };
 
@@ -141,19 +141,21 @@ pub struct Keeping {
     pub delete_after: Option<Utc90k>,
 }
 
-/// Heals every folder of a device, on both volumes. Reads names only, where there is nothing to heal.
+/// Heals every folder of a device, on both volumes as far as they are there. Reads names only, where there is nothing to
+/// heal.
 pub fn device(volume: &Volume, index: &DeviceIndex, keeping: Keeping) -> (Vec<Healed>, Result<()>) {
     let mut healed = Vec::new();
     let mut outcome = Ok(());
-    let mut heal = |volume: &Volume, folder: &Path| match hour(volume, index, folder, keeping) {
+    let mut heal = |volume: &Volume, folder: &Path, shelf: Shelf| match hour(volume, index, folder, shelf, keeping) {
         Ok(done) => healed.extend(done),
         Err(error) => outcome = Err(error),
     };
     let layout = volume.layout();
-    (0..24).for_each(|hour| heal(volume, &layout.ring_hour(index.device(), hour)));
-    for shelf in volume.shelves() {
-        for folder in library_hours(shelf, index.device()) {
-            heal(shelf, &folder);
+    (0..24).for_each(|hour| heal(volume, &layout.ring_hour(index.device(), hour), Shelf::Home));
+    let away = volume.library().filter(|away| away.is_ok()).map(|away| (&**away, Shelf::Away));
+    for (volume, shelf) in std::iter::once((volume, Shelf::Home)).chain(away) {
+        for folder in library_hours(volume, index.device()) {
+            heal(volume, &folder, shelf);
         }
     }
     (healed, outcome)
@@ -169,11 +171,11 @@ fn library_hours(volume: &Volume, device: &DeviceId) -> Vec<PathBuf> {
 }
 
 /// Heals one folder, whose places nobody else may change meanwhile.
-fn hour(volume: &Volume, index: &DeviceIndex, folder: &Path, keeping: Keeping) -> Result<Vec<Healed>> {
+fn hour(volume: &Volume, index: &DeviceIndex, folder: &Path, shelf: Shelf, keeping: Keeping) -> Result<Vec<Healed>> {
     let chunks = with_companions(volume, folder)?;
     let mut healed = Vec::new();
     for name in chunks {
-        let _ring = index.hold_ring();
+        let _place = index.hold_on(shelf);
         let files = Files::new(volume, folder.join(name));
         healed.extend(one(&files, index, keeping)?);
     }
@@ -187,7 +189,7 @@ fn with_companions(volume: &Volume, folder: &Path) -> Result<BTreeSet<String>> {
     Ok(names.filter_map(|name| Companion::parse(name.trim_end_matches(".tmp"))).map(|(_, chunk)| chunk).collect())
 }
 
-/// Heals one chunk. Hold the ring.
+/// Heals one chunk. Hold its place.
 pub(super) fn one(files: &Files<'_>, index: &DeviceIndex, keeping: Keeping) -> Result<Option<Healed>> {
     let found = look(files, index.device())?;
     let acts = plan(&found, keeping.delete_after.is_some());

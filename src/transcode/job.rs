@@ -75,11 +75,11 @@ impl Transcoder {
             }
             encoded => encoded,
         };
-        let (sealed, written_bytes) = encoded?;
+        let sealed = encoded?;
         let keeper = self.keeper(control, &options, options.limits.decode(source.seconds()));
         let ssim = verify::verify(job, &source, &sealed, &options, &keeper)?;
         let entry = sealed.entry(job.source.place);
-        Ok(Made { entry, encoder: working.encoder.name(), ssim, written_bytes })
+        Ok(Made { entry, encoder: working.encoder.name(), ssim })
     }
 
     fn encode(
@@ -89,7 +89,7 @@ impl Transcoder {
         options: &Options,
         working: Working,
         control: &dyn Steer,
-    ) -> Result<(SealedChunk, u64), Failure> {
+    ) -> Result<SealedChunk, Failure> {
         let keys_us = source.plan.keys_us();
         let command = command::transcode(
             &options.ffmpeg,
@@ -109,11 +109,11 @@ impl Transcoder {
         let mut out = Out {
             job,
             source,
+            control,
             bytes_max: bytes_allowed(source.used_bytes(), options.min_savings_percent),
             layer: Layer::new(&source.plan, &source.table, &source.file),
             writer: None,
             near_90k: 0,
-            written_bytes: 0,
         };
         let mut speed = 0.0;
         let (mut cutter, count) = (Cutter::default(), source.plan.shown.len().max(1) as f64);
@@ -175,11 +175,11 @@ pub fn bytes_allowed(source_bytes: u64, min_savings_percent: f64) -> u64 {
 struct Out<'a> {
     job: &'a Job,
     source: &'a Source,
+    control: &'a dyn Steer,
     bytes_max: u64,
     layer: Layer<'a>,
     writer: Option<(ChunkWriter, VideoConfig)>,
     near_90k: i64,
-    written_bytes: u64,
 }
 
 impl Out<'_> {
@@ -230,17 +230,19 @@ impl Out<'_> {
         };
         let writer = ChunkWriter::create_at(Arc::clone(&self.job.volume), spec, self.job.successor.clone());
         let writer = writer.map_err(failed)?;
-        self.written_bytes += u64::from(writer.meta().table_offset);
+        self.control.wrote(u64::from(writer.meta().table_offset));
         self.writer = Some((writer, config.clone()));
         Ok(())
     }
 
     fn append(&mut self, fragment: &Fragment<'_>) -> Result<(), Failure> {
         let Some((writer, _)) = &mut self.writer else { return Ok(()) };
+        let before = writer.uncommitted_bytes();
         writer.append(fragment).map_err(failed)?;
+        self.control.wrote(writer.uncommitted_bytes() - before);
         if writer.uncommitted_bytes() >= COMMIT_BYTES {
             // Nobody goes on with it after a crash, so it promises nothing about segments.
-            self.written_bytes += writer.commit(MarkInfo::default()).map_err(failed)?.written_bytes;
+            commit(writer, MarkInfo::default(), self.control)?;
         }
         Ok(())
     }
@@ -257,7 +259,7 @@ impl Out<'_> {
     }
 
     /// Seals it: complete and durable, but not verified.
-    fn finish(mut self) -> Result<(SealedChunk, u64), Failure> {
+    fn finish(mut self) -> Result<SealedChunk, Failure> {
         if self.writer.is_none() {
             return Err(Failure::new(Reason::Encoder, "ffmpeg printed nothing"));
         }
@@ -268,11 +270,19 @@ impl Out<'_> {
             return Err(Failure::new(Reason::Encoder, "ffmpeg printed nothing"));
         };
         let mark = self.source.table.meta.sealed.and_then(|sealed| sealed.last_mark).unwrap_or_default();
-        let committed = writer.commit(mark).map_err(failed)?;
+        commit(&mut writer, mark, self.control)?;
         let sealed = writer.seal().map_err(failed)?;
-        let written_bytes = self.written_bytes + committed.written_bytes + sealed.written_bytes;
-        Ok((sealed, written_bytes))
+        self.control.wrote(sealed.written_bytes);
+        Ok(sealed)
     }
+}
+
+/// What was appended was told when it was.
+fn commit(writer: &mut ChunkWriter, mark: MarkInfo, control: &dyn Steer) -> Result<(), Failure> {
+    let appended = writer.uncommitted_bytes();
+    let committed = writer.commit(mark).map_err(failed)?;
+    control.wrote(committed.written_bytes.saturating_sub(appended));
+    Ok(())
 }
 
 /// What an error of writing says.

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     ids::DeviceId,
     registry::transcode::{self, FailedInput, Totals},
-    storage::{ChunkEntry, layout::ChunkKey},
+    storage::layout::ChunkKey,
 };
 
 /// What the database is to be told.
@@ -51,12 +51,13 @@ impl Runner {
         Ok(())
     }
 
-    /// What a job came to.
-    pub(super) fn book(&self, job: &Job, outcome: &Result<Made, Failure>) {
+    /// What a job came to, and what it wrote on its way there.
+    pub(super) fn book(&self, job: &Job, outcome: &Result<Made, Failure>, written_bytes: u64) {
         let (day, now) = (self.day(), self.parts.clock.wall());
         let key = (job.device.clone(), job.source.key);
         let mut inner = self.lock();
         let Some(known) = &mut inner.known else { return };
+        known.totals.write(day, written_bytes);
         let mut entries = vec![Entry::Totals];
         match outcome {
             Ok(made) => {
@@ -65,14 +66,12 @@ impl Runner {
                 totals.total_original += job.source.bytes;
                 totals.total_transcoded += made.entry.bytes;
                 totals.last = Some(now.0);
-                totals.write(day, made.written_bytes);
                 if known.failures.remove(&key).is_some() {
                     entries.push(Entry::Forget(vec![key]));
                 }
             }
             Err(failure) => {
                 count(&mut known.totals, failure.reason);
-                known.totals.write(day, wasted_bytes(failure.reason, &job.source));
                 let before = known.failures.get(&key).filter(|before| before.bytes == job.source.bytes);
                 let input = FailedInput {
                     bytes: job.source.bytes,
@@ -105,13 +104,5 @@ impl Runner {
 fn count(totals: &mut Totals, reason: Reason) {
     if reason != Reason::Cancelled {
         *totals.errors.entry(reason.name().to_owned()).or_default() += 1;
-    }
-}
-
-/// Nobody tells what a failed job wrote: when it got to be judged, at most what its source has.
-fn wasted_bytes(reason: Reason, source: &ChunkEntry) -> u64 {
-    match reason {
-        Reason::Source | Reason::Encoder | Reason::Cancelled => 0,
-        _ => source.bytes,
     }
 }

@@ -65,7 +65,6 @@ pub struct Made {
     pub encoder: &'static str,
     /// Of sampled pictures, where that was asked for.
     pub ssim: Option<f64>,
-    pub written_bytes: u64,
 }
 
 /// Why a chunk stays as it is. The name is also the label in metrics and stats.
@@ -142,6 +141,8 @@ pub trait Steer: Send + Sync {
     fn encodes(&self, group: Option<i32>);
     /// The share of the chunk that is encoded, 0 to 1, and how many seconds of footage a second takes.
     fn tell(&self, share: f64, speed: f64);
+    /// So many bytes more went to the disk, whatever becomes of them.
+    fn wrote(&self, bytes: u64);
     /// Whether to give up.
     fn is_cancelled(&self) -> bool;
 }

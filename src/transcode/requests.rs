@@ -6,7 +6,7 @@ use serde::Serialize;
 use slog::info;
 
 use super::{
-    candidates::Failures,
+    candidates::{Failures, Unfit},
     gate::Gate,
     ledger::Entry,
     runner::{Runner, Wanted},
@@ -96,6 +96,9 @@ impl Runner {
     /// Takes the original back, and remembers that this one stays as recorded.
     pub fn roll_back(&self, file: &Path) -> Result<RolledBack> {
         let (index, chunk) = self.find(file)?;
+        if !self.parts.volume.of(chunk.place).is_ok() {
+            return Err(Error::new(Kind::Unavailable, Unfit::Away.why()).at(file.display()));
+        }
         let kept = index.originals();
         let kept = kept.iter().find(|it| it.key.start_ms == chunk.key.start_ms && it.place == chunk.place).cloned();
         let none = || Error::new(Kind::NotFound, "no original of it is kept").at(file.display());

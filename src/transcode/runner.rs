@@ -32,7 +32,10 @@ use crate::{
     events::Events,
     ids::DeviceId,
     registry::{Registry, transcode::Known},
-    storage::{ChunkEntry, DeviceIndex, Pins, Retention, Volume, layout::ChunkKey},
+    storage::{
+        ChunkEntry, DeviceIndex, Pins, Place, Retention, Volume,
+        layout::{ChunkKey, Shelf},
+    },
     supervisor::{Load, LoadWatch, Watching},
     telemetry::Metrics,
 };
@@ -97,8 +100,12 @@ pub(super) struct Inner {
     pub gate: Gate,
     pub gate_since: Option<Utc90k>,
     pub running: Option<Running>,
+    /// The thread touches the library's own volume, which may not answer.
+    pub is_away: bool,
     pub last_tidy: Option<Mono>,
     pub last_heal: Option<Mono>,
+    /// Of the library's own volume when its folders were healed last.
+    pub healed_mounts: u64,
     /// Folders that could not be healed.
     pub troubles: Vec<String>,
     pub ending: bool,
@@ -119,6 +126,8 @@ pub(super) struct Running {
     pub began: Utc90k,
     /// Whatever the time of day.
     pub forced: bool,
+    /// Since when it is being put in its place.
+    pub swaps_since: Option<Mono>,
     /// Tenths of it that were told.
     pub tenths: u32,
     pub _watching: Watching,
@@ -136,6 +145,7 @@ impl Runner {
         // One turn may wait while one runs; a third would ask for nothing new.
         let (turns, queue) = sync_channel(1);
         let settings = &parts.settings;
+        parts.metrics.transcode.target_savings_percent.set(settings.target_space_savings);
         let inner = Inner {
             known: None,
             unsaved: Vec::new(),
@@ -152,8 +162,10 @@ impl Runner {
             gate: Gate::Database,
             gate_since: None,
             running: None,
+            is_away: false,
             last_tidy: None,
             last_heal: None,
+            healed_mounts: 0,
             troubles: Vec::new(),
             ending: false,
         };
@@ -201,7 +213,7 @@ impl Runner {
             inner.rest = Some((self.parts.clock.mono() + idle, Gate::Idle));
             return self.tell_gate(&mut inner, Gate::Idle);
         };
-        let room = self.room(&next.source).gate();
+        let room = self.while_at(next.source.place, || self.room(&next.source).gate());
         if room != Gate::Open {
             return self.tell_gate(&mut self.lock(), room);
         }
@@ -213,7 +225,19 @@ impl Runner {
             return self.tell_gate(&mut inner, Gate::Encoder);
         }
         self.tell_gate(&mut self.lock(), Gate::Open);
-        self.run(&next);
+        self.while_at(next.source.place, || self.run(&next));
+    }
+
+    /// Work that touches a chunk in that place. Where it may not answer, [`Self::steer`] watches over it.
+    pub(super) fn while_at<T>(&self, place: Place, work: impl FnOnce() -> T) -> T {
+        self.while_on(if let Place::Library(_, shelf) = place { shelf } else { Shelf::Home }, work)
+    }
+
+    pub(super) fn while_on<T>(&self, shelf: Shelf, work: impl FnOnce() -> T) -> T {
+        self.lock().is_away = shelf == Shelf::Away && self.parts.volume.library().is_some();
+        let done = work();
+        self.lock().is_away = false;
+        done
     }
 
     /// What is known is read, what is not written down is written, and then: does anything hold?
@@ -313,7 +337,7 @@ fn work(runner: &Weak<Runner>, queue: &Receiver<()>) {
         if catch_unwind(AssertUnwindSafe(|| runner.turn())).is_err() {
             error!(runner.parts.log, "transcoder's turn panicked");
             let mut inner = runner.lock();
-            inner.running = None;
+            (inner.running, inner.is_away) = (None, false);
             let pause = Duration::from_secs(runner.parts.settings.error_pause_seconds.max(60));
             inner.rest = Some((runner.parts.clock.mono() + pause, Gate::ErrorPause));
         }

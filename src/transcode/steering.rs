@@ -6,6 +6,7 @@ use serde_json::json;
 use slog::info;
 
 use super::{
+    Steer as _,
     control::Change,
     gate::{Gate, Machine},
     power::PowerReading,
@@ -15,6 +16,8 @@ use crate::clock::{Mono, ticks_90k};
 
 /// A job that was held so long is given up: what it wrote takes space, and the source may go meanwhile.
 pub const HELD_MAX: Duration = Duration::from_secs(1800);
+/// Flushes of a few names; a disk may have to wake up first.
+const SWAPS_WITHIN: Duration = Duration::from_secs(120);
 /// Batteries and heat are slow.
 const POWER_EVERY: Duration = Duration::from_secs(5);
 
@@ -53,11 +56,25 @@ impl Runner {
         let until_window = self.schedule.next_open(wall).map_or(0, |at| at - wall);
         let limit =
             if gate == Gate::Schedule && until_window > ticks_90k(HELD_MAX) { Duration::ZERO } else { HELD_MAX };
+        if self.is_lost(&inner) {
+            // The thread hangs in the kernel until that volume answers; the encoder need not.
+            if let Some(running) = inner.running.as_ref().filter(|running| !running.control.is_cancelled()) {
+                running.control.cancel();
+            }
+            return self.tell_gate(&mut inner, Gate::Library);
+        }
         self.steer_job(&mut inner, gate, limit);
         let told = inner.running.is_some().then_some(gate);
         if let Some(gate) = told {
             self.tell_gate(&mut inner, gate);
         }
+    }
+
+    /// What the thread is at lies on the library's own volume, and that does not answer.
+    pub(super) fn is_lost(&self, inner: &Inner) -> bool {
+        let swaps_since = inner.running.as_ref().and_then(|running| running.swaps_since);
+        let takes_long = swaps_since.is_some_and(|since| self.parts.clock.mono().since(since) > SWAPS_WITHIN);
+        inner.is_away && (takes_long || self.parts.volume.library().is_some_and(|away| !away.is_ok()))
     }
 
     fn steer_job(&self, inner: &mut Inner, gate: Gate, limit: Duration) {

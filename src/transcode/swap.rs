@@ -68,7 +68,7 @@ impl Swap<'_> {
     /// its successor is, and nothing else is left behind that the disk would let us take away.
     pub fn swap(&self, source: &ChunkEntry, made: &Made) -> Result<()> {
         let files = self.files(source);
-        let _ring = self.index.hold_ring();
+        let _place = self.index.hold_at(source.place);
         let done = self.is_still_there(&files, source).and_then(|()| self.steps(&files, source, made));
         if done.is_err() {
             self.settle(&files, source, made);
@@ -85,7 +85,7 @@ impl Swap<'_> {
     /// Everything that was not kept long enough yet is not touched; whether the original went.
     pub fn expire(&self, original: &ChunkEntry, now: crate::clock::Utc90k) -> Result<bool> {
         let files = self.files_of(original);
-        let _ring = self.index.hold_ring();
+        let _place = self.index.hold_at(original.place);
         let still = self.index.originals().get(&original.key).is_some_and(|it| it.place == original.place);
         if !still {
             return Ok(false);
@@ -117,7 +117,7 @@ impl Swap<'_> {
     /// Takes the kept original back. `listed` is what is there now. Returns the original as it is listed from now on.
     pub fn roll_back(&self, listed: &ChunkEntry) -> Result<ChunkEntry> {
         let files = self.files(listed);
-        let _ring = self.index.hold_ring();
+        let _place = self.index.hold_at(listed.place);
         self.is_still_there(&files, listed)?;
         let originals = self.index.originals();
         let kept = originals.iter().rev().find(|it| {

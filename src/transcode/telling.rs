@@ -59,6 +59,7 @@ impl Runner {
             gate: inner.gate,
             detail: match inner.gate {
                 Gate::Encoder => inner.no_encoder.clone(),
+                Gate::Library => Some("the library's own volume does not answer".into()),
                 gate => inner.detail.clone().filter(|_| gate == inner.machine),
             },
             since: inner.gate_since.map(Utc90k::rfc3339),
@@ -109,6 +110,9 @@ impl Runner {
     /// For the doctor: well or not, with what to tell.
     pub fn verdict(&self) -> std::result::Result<String, String> {
         let inner = self.lock();
+        if self.is_lost(&inner) {
+            return Err("waits for the library's own volume, which does not answer".into());
+        }
         match &inner.running {
             Some(running) if running.control.told().quiet >= STUCK => {
                 let minutes = running.control.told().quiet.as_secs() / 60;

@@ -8,7 +8,7 @@ use slog::{info, warn};
 use super::{heal, ledger::Entry, runner::Runner, swap::Swap};
 use crate::{
     clock::Mono,
-    storage::{DeviceIndex, Pins},
+    storage::{DeviceIndex, Pins, layout::Shelf},
 };
 
 const TIDY_EVERY: Duration = Duration::from_secs(600);
@@ -20,9 +20,13 @@ impl Runner {
     pub(super) fn tidy(&self, pins: &Pins) {
         let now = self.parts.clock.mono();
         let is_due = |last: Option<Mono>, every| last.is_none_or(|last| now.since(last) >= every);
+        let away = self.parts.volume.library().filter(|away| away.is_ok());
+        let mounts = away.map_or(0, |away| away.mounts());
         let (tidy, heal) = {
             let inner = self.lock();
-            (is_due(inner.last_tidy, TIDY_EVERY), is_due(inner.last_heal, HEAL_EVERY))
+            // What was cut short on a disk that comes back waits for no tomorrow.
+            let came = mounts > inner.healed_mounts;
+            (is_due(inner.last_tidy, TIDY_EVERY), is_due(inner.last_heal, HEAL_EVERY) || came)
         };
         if !tidy {
             return;
@@ -31,7 +35,8 @@ impl Runner {
         let devices = (self.parts.devices)();
         if heal {
             self.lock().last_heal = Some(now);
-            self.heal(&devices);
+            self.while_on(Shelf::Away, || self.heal(&devices));
+            self.lock().healed_mounts = mounts;
         }
         for index in &devices {
             self.expire(index, pins);
@@ -66,7 +71,7 @@ impl Runner {
             if pinned || !self.parts.volume.of(original.place).is_ok() {
                 continue;
             }
-            match swap.expire(original, moment.for_ages()) {
+            match self.while_at(original.place, || swap.expire(original, moment.for_ages())) {
                 Ok(true) => self.parts.metrics.transcode.originals_expired.inc(),
                 Ok(false) => continue,
                 Err(error) => {

@@ -41,6 +41,7 @@ impl Runner {
             path: path.clone(),
             began: self.parts.clock.wall(),
             forced: *forced,
+            swaps_since: None,
             tenths: 0,
             _watching: self.parts.watch.begin(),
         };
@@ -68,7 +69,7 @@ impl Runner {
             }
             _ => failure,
         });
-        self.finish(&job, outcome);
+        self.finish(&job, outcome, control.written_bytes());
         let metrics = &self.parts.metrics.transcode;
         metrics.paused_seconds.inc_by(control.told().held_by.map_or(0.0, |_| control.told().paused.as_secs_f64()));
         for gauge in [&metrics.running, &metrics.paused] {
@@ -84,6 +85,9 @@ impl Runner {
     }
 
     fn swap(&self, index: &DeviceIndex, source: &ChunkEntry, made: &Made) -> Result<(), Failure> {
+        if let Some(running) = &mut self.lock().running {
+            running.swaps_since = Some(self.parts.clock.mono());
+        }
         let swap = Swap { volume: &self.parts.volume, index, keeping: self.keeping() };
         let pins = (self.parts.pins)();
         let is_free = pins
@@ -102,8 +106,9 @@ impl Runner {
         })
     }
 
-    fn finish(&self, job: &Job, outcome: Result<Made, Failure>) {
+    fn finish(&self, job: &Job, outcome: Result<Made, Failure>, written_bytes: u64) {
         let (log, metrics) = (&self.parts.log, &self.parts.metrics.transcode);
+        metrics.written_bytes.inc_by(written_bytes);
         let file = job.source.path(job.volume.layout(), &job.device).display().to_string();
         let settings = &self.parts.settings;
         let (pause, gate) = match &outcome {
@@ -114,7 +119,6 @@ impl Runner {
                 metrics.files.inc();
                 metrics.original_bytes.inc_by(before);
                 metrics.transcoded_bytes.inc_by(after);
-                metrics.written_bytes.inc_by(made.written_bytes);
                 info!(log, "transcoded"; "device" => %job.device, "file" => &file, "before" => before,
                     "after" => after, "saved_percent" => saved, "encoder" => made.encoder, "ssim" => made.ssim);
                 let data = json!({"file": file, "bytes": after, "original_bytes": before, "saved_percent": saved,
@@ -141,7 +145,7 @@ impl Runner {
                 }
             }
         };
-        self.book(job, &outcome);
+        self.book(job, &outcome, written_bytes);
         self.lock().rest = Some((self.parts.clock.mono() + Duration::from_secs(pause), gate));
     }
 }

@@ -139,6 +139,8 @@ pub(super) fn if_match(request: &HttpRequest, current: Option<u64>) -> Result<Op
     if told == "*" {
         return Ok(None);
     }
-    let current = current.filter(|current| told.split(',').any(|tag| tag.trim() == format!("\"{current}\"")));
+    // `"5"`, or `"5-…"` where the reply holds more than what the revision counts.
+    let revision = |tag: &str| tag.trim().strip_prefix('"')?.strip_suffix('"')?.split('-').next().map(str::to_owned);
+    let current = current.filter(|current| told.split(',').any(|tag| revision(tag) == Some(current.to_string())));
     current.map(Some).ok_or_else(|| Error::new(Kind::Changed, "it was changed meanwhile: look at it again"))
 }

@@ -1,13 +1,17 @@
 //! Where a request comes from, through proxies that are trusted and past those that lie.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use actix_web::{dev::RequestHead, http::header::HeaderMap};
+use actix_web::{
+    dev::RequestHead,
+    http::header::{self, HeaderMap},
+};
 
 use crate::config::{Network, Server};
 
 /// Longer chains of proxies are told by nobody honest.
 const HOPS_MAX: usize = 16;
+const AGENT_CHARS_MAX: usize = 80;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
@@ -28,6 +32,32 @@ impl Client {
     pub fn is_near(&self) -> bool {
         self.address.is_loopback() && !self.is_forwarded
     }
+}
+
+/// The network of an address: who holds one of IPv6 has 2^64 of them, and changes.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+    }
+}
+
+/// Enough to tell the hall from the street, too little to tell a person: `192.0.2.x`, `2001:db8:1::`.
+pub fn shortened(address: IpAddr) -> String {
+    match address {
+        _ if address.is_loopback() => address.to_string(),
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.x")
+        }
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80)).to_string(),
+    }
+}
+
+/// What it says it is; printable, and not long.
+pub fn agent(headers: &HeaderMap) -> String {
+    let told = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    told.chars().filter(|it| !it.is_control()).take(AGENT_CHARS_MAX).collect()
 }
 
 fn find(peer: IpAddr, headers: &HeaderMap, trusted: &[Network], has_tls: bool) -> Client {
@@ -67,6 +97,26 @@ mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
 
     use super::*;
+
+    #[test]
+    fn addresses_are_told_as_networks() {
+        let check = |text: &str, told: &str, limited: &str| {
+            let address: IpAddr = text.parse().unwrap();
+            assert_eq!((shortened(address).as_str(), network(address).to_string().as_str()), (told, limited), "{text}");
+        };
+        check("192.0.2.7", "192.0.2.x", "192.0.2.7");
+        check("127.0.0.1", "127.0.0.1", "127.0.0.1");
+        check("2001:db8:1:2:3:4:5:6", "2001:db8:1::", "2001:db8:1:2::");
+        check("::1", "::1", "::");
+    }
+
+    #[test]
+    fn agents_are_cut_and_cleaned() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(agent(&headers), "");
+        headers.insert(header::USER_AGENT, HeaderValue::try_from("x".repeat(200)).unwrap());
+        assert_eq!(agent(&headers).len(), AGENT_CHARS_MAX);
+    }
 
     #[test]
     fn proxies_are_believed_as_far_as_they_are_trusted() {

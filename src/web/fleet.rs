@@ -109,6 +109,9 @@ pub trait Fleet: Send + Sync {
     /// Never waits.
     fn cameras(&self) -> Arc<Cameras>;
 
+    /// While this stays, so do the cameras and the devices that record them.
+    fn changes(&self) -> u64;
+
     /// `by` is who asks. [`Kind::Unavailable`] when too many orders wait.
     fn order(&self, order: Order, by: &str) -> Result<Answer>;
 }

@@ -3,19 +3,17 @@
 use std::future::{Ready, ready};
 
 use actix_web::{
-    Error as HttpError, FromRequest, HttpMessage, HttpRequest,
-    body::{EitherBody, MessageBody},
+    FromRequest, HttpMessage, HttpRequest,
     dev::{Payload, ServiceRequest, ServiceResponse},
     http::{
         Method,
         header::{self, HeaderValue},
     },
-    middleware::Next,
     web,
 };
 
 use super::{
-    State, WebDevice, WebState,
+    WebDevice, WebState,
     client::Client,
     need::{Link, Named, Need, Of, Refusal},
     route::Entry,
@@ -54,28 +52,12 @@ impl Query {
     }
 }
 
-/// Around the handlers of one entry.
-pub async fn admit<B: MessageBody>(
-    entry: &'static Entry,
-    request: ServiceRequest,
-    next: Next<B>,
-) -> std::result::Result<ServiceResponse<EitherBody<B>>, HttpError> {
-    // Another method is refused by the route itself, which tells nothing.
-    let Some(need) = entry.need(request.method()) else {
-        return next.call(request).await.map(ServiceResponse::map_into_left_body);
-    };
-    let state = request.app_data::<State>().cloned();
-    let state = state.ok_or_else(|| Error::new(Kind::Internal, "the guard has no state"))?;
-    let caller = match enter(&state, request.request(), &need) {
-        Ok(caller) => caller,
-        Err(error) => return Ok(request.error_response(error).map_into_right_body()),
-    };
+/// Who asks, put into the request for its handler; None for a method that the route itself refuses, which tells nothing.
+pub fn admit(state: &WebState, entry: &Entry, request: &ServiceRequest) -> Result<Option<Caller>> {
+    let Some(need) = entry.need(request.method()) else { return Ok(None) };
+    let caller = enter(state, request.request(), &need)?;
     request.extensions_mut().insert(caller.clone());
-    let mut response = next.call(request).await?;
-    if caller.share().is_some() {
-        keep_link(&caller, &mut response);
-    }
-    Ok(response.map_into_left_body())
+    Ok(Some(caller))
 }
 
 fn enter(state: &WebState, request: &HttpRequest, need: &Need) -> Result<Caller> {
@@ -192,7 +174,7 @@ fn opens(share: &Share, now: Utc90k, request: &HttpRequest, link: Link, query: &
 }
 
 /// Whoever came by a link goes on by it.
-fn keep_link<B>(caller: &Caller, response: &mut ServiceResponse<B>) {
+pub fn keep_link<B>(caller: &Caller, response: &mut ServiceResponse<B>) {
     let to = response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).map(str::to_owned);
     if let Some(Ok(to)) = to.map(|to| HeaderValue::try_from(caller.follow(to))) {
         response.headers_mut().insert(header::LOCATION, to);

@@ -9,7 +9,9 @@ use super::{
     State, WebDevice, WebState,
     checks::{Check, healthy, judge},
     chunks::address,
-    facts, fresh, latest, transcode,
+    facts, fresh, latest,
+    limiter::Class,
+    transcode,
 };
 use crate::{
     access::Caller,
@@ -101,12 +103,27 @@ pub fn state_body(state: &WebState, caller: &Caller) -> Value {
     body.insert("registry".into(), json!(state.registry.status()));
     // Where they go is not for viewers.
     body.insert("webhooks".into(), if caller.may(Role::Operator) { (state.webhooks)() } else { json!([]) });
+    body.insert("serving".into(), serving(state, caller));
     let actors = state.board.snapshot();
     let is_seen = |name: &str| device_of(name).is_none_or(|id| state.sees(caller, &id));
     body.insert("actors".into(), actors.iter().filter(|node| is_seen(&node.name)).map(|node| json!(node)).collect());
     let devices: Vec<Value> = state.seen(caller).iter().map(|device| device_body(state, device)).collect();
     body.insert("devices".into(), devices.into());
     body.into()
+}
+
+/// Those who watch what the caller may see; the rest since the start.
+fn serving(state: &WebState, caller: &Caller) -> Value {
+    let told = &state.metrics.serving;
+    let (limited, overloaded) = told.refused(Class::ALL.map(Class::name));
+    json!({
+        "viewers": state.viewers.count(|device| state.sees(caller, device)),
+        "viewers_refused": told.viewer_refused.get(),
+        "cache_hits": told.cache_hits.get(),
+        "cache_misses": told.cache_misses.get(),
+        "limited": limited,
+        "overloaded": overloaded,
+    })
 }
 
 /// `device/lobby/merger` is the lobby's.
@@ -131,7 +148,7 @@ fn device_body(state: &WebState, device: &WebDevice) -> Value {
         "status": status.status,
         "since": status.since.map(|since| since.rfc3339()),
         "reason": status.reason,
-        "recorder": status.recorder,
+        "recorder": (device.recorder)(),
         "playlist_url": format!("{stream}/output.m3u8"),
         "manifest_url": format!("{stream}/archive_manifest.json"),
         "hot": device.hot.status(),

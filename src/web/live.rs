@@ -23,6 +23,7 @@ use crate::{
 pub async fn playlist(request: HttpRequest, state: State, device: web::Path<String>) -> Result<HttpResponse> {
     let device = state.device(&device)?;
     let live = device.hot.live();
+    state.viewers.playlist(&request, &state, &device)?;
     if live.segments == 0 {
         return Err(Error::new(Kind::Unavailable, format!("{} has no live segment yet", device.id)));
     }

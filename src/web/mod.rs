@@ -38,6 +38,7 @@ pub mod archive;
 mod areas;
 mod audit;
 mod auth;
+mod cache;
 pub mod cameras;
 pub mod checks;
 mod chunks;
@@ -59,6 +60,7 @@ mod host;
 mod hours;
 mod incidents;
 mod latest;
+mod limiter;
 mod live;
 mod maintenance;
 mod manifest;
@@ -97,13 +99,16 @@ mod tls;
 mod transcode;
 mod ui;
 mod users;
+mod viewers;
 
 #[cfg(test)]
 mod tests;
 
+pub use cache::Replies;
 pub use clips::{ANY_PLAYER, Form, address, to_the_tick};
 pub use commands::handler;
 pub use heatmap::Heatmap;
+pub use limiter::Limiter;
 pub use live::HotCache;
 use route::routes;
 use routes::ROUTES;
@@ -112,6 +117,7 @@ pub use sights::Sights;
 pub use stills::Stills;
 pub use time::{any_moment, moment};
 pub use tls::Tls;
+pub use viewers::Viewers;
 
 /// What handlers read: snapshots and handles, nothing that could make them wait.
 pub struct WebState {
@@ -148,6 +154,9 @@ pub struct WebState {
     pub heatmap: Heatmap,
     pub encodes: encodes::Encodes,
     pub feed: events::Feed,
+    pub viewers: Arc<Viewers>,
+    pub replies: Replies,
+    pub limiter: Limiter,
 }
 
 /// One device as readers see it.
@@ -162,11 +171,13 @@ pub struct WebDevice {
     pub latest: Arc<Latest>,
     /// Called on an HTTP worker: a snapshot only.
     pub status: Arc<dyn Fn() -> DeviceStatus + Send + Sync>,
+    /// What the recorder tells about itself: pid, run, restarts, last exit, frames per second. Likewise.
+    pub recorder: Arc<dyn Fn() -> Map<String, Value> + Send + Sync>,
     pub tail: tail::Tail,
 }
 
 /// How a device does, in the words of the contract.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct DeviceStatus {
     /// `starting online degraded offline failed disabled`.
     pub status: &'static str,
@@ -175,8 +186,6 @@ pub struct DeviceStatus {
     pub kind: Option<&'static str>,
     /// The same for people.
     pub reason: Option<String>,
-    /// What the recorder tells about itself: pid, run, restarts, last exit, frames per second.
-    pub recorder: Map<String, Value>,
 }
 
 type State = web::Data<WebState>;

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
+    cache::Keep,
     guard::COOKIE,
+    limiter::Class,
     need::{Link, Need},
     route::{Entry, Verb},
     routes::ROUTES,
@@ -88,8 +90,8 @@ impl Doc {
     }
 
     /// All statuses but 200, in order.
-    fn statuses(&self, path: &str, need: &Need) -> Vec<u16> {
-        let mut all = self.others.to_vec();
+    fn statuses(&self, path: &str, need: &Need, more: &[u16]) -> Vec<u16> {
+        let mut all = [self.others, more].concat();
         if !need.is_open() {
             all.extend([401, 403]);
         }
@@ -194,9 +196,16 @@ fn path_item(entry: &Entry) -> Value {
     let mut item = json!({"parameters": parts.collect::<Vec<_>>()});
     for (verb, need, doc) in entry.operations() {
         let method = verb.name().to_lowercase();
-        item[&method] = operation(&method, path, need, doc);
+        let mut more = match Class::of(path, verb) {
+            Class::Footage => vec![],
+            Class::State | Class::Write => vec![429],
+            Class::Heavy => vec![429, 503],
+        };
+        more.extend((entry.keep != Keep::Never && verb == Verb::Get).then_some(304));
+        let operation = |method: &str| operation(method, path, need, doc, &more);
+        item[&method] = operation(&method);
         if verb == Verb::Get {
-            item["head"] = operation("head", path, need, doc);
+            item["head"] = operation("head");
         }
     }
     item
@@ -236,10 +245,10 @@ fn operation_id(method: &str, path: &str) -> String {
     format!("{method}_{}", if words.is_empty() { "page".into() } else { words.join("_") })
 }
 
-fn operation(method: &str, path: &str, need: &Need, doc: &Doc) -> Value {
+fn operation(method: &str, path: &str, need: &Need, doc: &Doc, more: &[u16]) -> Value {
     let is_head = method == "head";
-    let mut replies: Map<_, _> =
-        doc.statuses(path, need).into_iter().map(|status| (status.to_string(), reply(status, doc, is_head))).collect();
+    let statuses = doc.statuses(path, need, more).into_iter();
+    let mut replies: Map<_, _> = statuses.map(|status| (status.to_string(), reply(status, doc, is_head))).collect();
     let done = match doc.reply {
         Reply::Nothing => 204,
         Reply::Made(_) => 201,
@@ -354,8 +363,12 @@ mod tests {
         };
         check("/healthz", "get", &["200"]);
         check("/api/host/health", "head", &["200", "401", "403", "503"]);
-        let live = ["200", "206", "304", "401", "403", "404", "412", "416", "503"];
+        let live = ["200", "206", "304", "400", "401", "403", "404", "412", "416", "503"];
         check("/host/stream/{device}/segments/output.m3u8", "get", &live);
-        check("/api/host/restart-video/{device}", "post", &["200", "400", "401", "403", "404"]);
+        let restart = ["200", "400", "401", "403", "404", "429", "503"];
+        check("/api/host/restart-video/{device}", "post", &restart);
+        let timeline = ["200", "304", "400", "401", "403", "404", "429", "503"];
+        check("/api/host/timeline/{device}", "get", &timeline);
+        check("/api/viewer/stats", "get", &["200", "400", "401", "403", "429"]);
     }
 }

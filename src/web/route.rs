@@ -3,13 +3,25 @@
 use std::sync::Arc;
 
 use actix_web::{
-    HttpRequest, HttpResponse, Route, guard,
+    Error as HttpError, HttpRequest, HttpResponse, Route,
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    guard as of_actix,
     http::Method,
-    middleware::{Compress, from_fn},
+    middleware::{Compress, Next, from_fn},
     web,
 };
 
-use super::{error, guard::admit, need::Need, openapi::Doc, routes::ROUTES, ui};
+use super::{
+    State,
+    cache::{self, Keep},
+    error, guard,
+    limiter::{self, Class},
+    need::Need,
+    openapi::Doc,
+    routes::ROUTES,
+    ui,
+};
 use crate::error::{Error, Kind};
 
 /// One address.
@@ -25,6 +37,8 @@ pub struct Entry {
     pub more: &'static [Also],
     /// Only what does not change is worth the CPU.
     pub(super) compress: bool,
+    /// Whether replies are given again, and what they are made of.
+    pub keep: Keep,
 }
 
 /// One more method of an address.
@@ -80,7 +94,12 @@ impl Entry {
 
 /// Answers GET and HEAD.
 pub(super) const fn entry(path: &'static str, need: Need, handler: fn() -> Route, doc: Doc) -> Entry {
-    Entry { path, need, handler, doc, verb: Verb::Get, more: &[], compress: false }
+    Entry { path, need, handler, doc, verb: Verb::Get, more: &[], compress: false, keep: Keep::Never }
+}
+
+/// Answers GET and HEAD, with replies that are given again until what they are made of changes.
+pub(super) const fn kept(keep: Keep, path: &'static str, need: Need, handler: fn() -> Route, doc: Doc) -> Entry {
+    Entry { keep, ..entry(path, need, handler, doc) }
 }
 
 /// Answers POST.
@@ -90,7 +109,7 @@ pub(super) const fn action(path: &'static str, need: Need, handler: fn() -> Rout
 
 /// GET and HEAD alike.
 pub(super) fn read() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+    web::route().guard(of_actix::Any(of_actix::Get()).or(of_actix::Head()))
 }
 
 /// What no route names: one of the page's own addresses, or nothing.
@@ -107,11 +126,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
         let refuse = web::to(move || std::future::ready(error::method_not_allowed(&allowed)));
         let handlers = std::iter::once(entry.handler).chain(entry.more.iter().map(|it| it.handler));
         let resource = handlers.fold(web::resource(entry.path), |resource, handler| resource.route(handler()));
-        let resource = resource.route(refuse).wrap(from_fn(move |request, next| admit(entry, request, next)));
+        let resource = resource.route(refuse);
+        let classes = (Class::of(entry.path, Verb::Get), Class::of(entry.path, Verb::Post));
         if entry.compress {
-            config.service(resource.wrap(Compress::default()));
+            let around = from_fn(move |request, next| enter(entry, classes, request, next));
+            config.service(resource.wrap(Compress::default()).wrap(around));
         } else {
-            config.service(resource);
+            config.service(resource.wrap(from_fn(move |request, next| enter(entry, classes, request, next))));
         }
     }
     config.app_data(
@@ -119,4 +140,31 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .error_handler(|error, _| Error::new(Kind::Invalid, format!("the query cannot be read: {error}")).into()),
     );
     config.default_service(web::to(elsewhere));
+}
+
+/// Around the handlers of one entry: what is asked too often is not looked at, and what is kept is given to those alone
+/// who were let in.
+async fn enter<B: MessageBody + 'static>(
+    entry: &'static Entry,
+    (reading, changing): (Class, Class),
+    request: ServiceRequest,
+    next: Next<B>,
+) -> std::result::Result<ServiceResponse<EitherBody<B>>, HttpError> {
+    let state = request.app_data::<State>().cloned();
+    let state = state.ok_or_else(|| Error::new(Kind::Internal, "a route has no state"))?;
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    // Until the reply begins: what is sent after it is bounded by connections.
+    let _place = match limiter::admit(&state, if is_read { reading } else { changing }, request.head()) {
+        Ok(place) => place,
+        Err(refused) => return Ok(request.into_response(refused.reply()).map_into_right_body()),
+    };
+    let caller = match guard::admit(&state, entry, &request) {
+        Ok(caller) => caller,
+        Err(error) => return Ok(request.error_response(error).map_into_right_body()),
+    };
+    let mut response = cache::keep(&state, entry.keep, request, next).await?;
+    if let Some(caller) = caller.filter(|caller| caller.share().is_some()) {
+        guard::keep_link(&caller, &mut response);
+    }
+    Ok(response)
 }

@@ -3,19 +3,23 @@
 use actix_web::{Route, web};
 
 use super::{
-    access_routes as access, chunks, clip_jobs, clips, events, heatmap, host, incidents, latest, live, maintenance,
-    manifest, manual, metadata, mosaics,
+    access_routes as access,
+    cache::{Keep, entries as cache},
+    chunks, clip_jobs, clips, events, heatmap, host, incidents, latest, live, maintenance, manifest, manual, metadata,
+    mosaics,
     need::{DEVICE, DEVICES, FOUND, HOST, LIVE, Link, METRICS, OPEN, OPERATE_DEVICE, OPERATE_DEVICES, OPERATE_FOUND},
     openapi::{self, Doc, Param, Reply::*},
     playlists, restart,
-    route::{Also, Entry, Verb, action, entry, read},
+    route::{Also, Entry, Verb, action, entry, kept, read},
     routes_of_cameras, routes_of_keeping,
     shape::Shape,
     shapes, stills, strips, thumbnails, timeline, ui,
+    viewers::entries as viewers,
 };
 /// Stills side by side, of a minute.
 const fn mosaic(path: &'static str, handler: fn() -> Route, about: &'static str) -> Entry {
-    entry(path, DEVICES, handler, Doc::new(about, Bytes(&["image/jpeg"])).others(&[500, 503]).query(&[DATE]))
+    let doc = Doc::new(about, Bytes(&["image/jpeg"])).others(&[500, 503]).query(&[DATE]);
+    kept(Keep::OfAll, path, DEVICES, handler, doc)
 }
 
 const HLS: &str = "application/vnd.apple.mpegurl";
@@ -222,7 +226,8 @@ pub const ROUTES: &[Entry] = &[
             .others(LISTED)
             .query(&[START, END, DURATION, MULTIVARIANT]),
     ),
-    entry(
+    kept(
+        Keep::OfDevice,
         "/api/host/timeline/{device}",
         DEVICE,
         || read().to(timeline::timeline),
@@ -336,7 +341,8 @@ pub const ROUTES: &[Entry] = &[
             .others(LISTED)
             .query(&[param("at", Shape::Moment, "that moment; now without it")]),
     ),
-    entry(
+    kept(
+        Keep::OfAll,
         "/api/host/heatmap",
         DEVICES,
         || read().to(strips::strip),
@@ -352,7 +358,8 @@ pub const ROUTES: &[Entry] = &[
             param("step", Shape::Between(60, 86_400), "seconds of a column; without it, at most 1441 columns"),
         ]),
     ),
-    entry(
+    kept(
+        Keep::OfAll,
         "/api/host/heatmap/{minute}.json",
         DEVICES,
         || read().to(heatmap::minute),
@@ -384,11 +391,22 @@ pub const ROUTES: &[Entry] = &[
     routes_of_keeping::DISABLE,
     routes_of_keeping::RUN,
     routes_of_keeping::ROLL_BACK,
+    viewers::START,
+    viewers::HEARTBEAT,
+    viewers::STOP,
+    viewers::ACTIVE,
+    viewers::STATS,
+    viewers::HISTORY,
+    cache::STATS,
+    cache::INVALIDATE,
+    cache::CLEAR,
     entry(
         "/host/stream/{device}/segments/output.m3u8",
         LIVE,
         || read().to(live::playlist),
-        Doc::new("The live playlist; 503 before the first segment", Bytes(&[HLS])).others(&[503]),
+        Doc::new("The live playlist; 503 before the first segment", Bytes(&[HLS]))
+            .others(&[503])
+            .query(&[viewers::OF_SESSION]),
     ),
     entry(
         "/host/stream/{device}/segments/segment_{key}.ts",

@@ -3,10 +3,12 @@
 use actix_web::web;
 
 use super::{
-    active, areas, audit, cameras,
+    active, areas, audit,
+    cache::Keep,
+    cameras,
     need::{ADMIN, DEVICES, FOUND},
     openapi::{Doc, Reply::*},
-    route::{Also, Entry, Verb, action, entry, read},
+    route::{Also, Entry, Verb, action, entry, kept, read},
     routes::{ASKED, param},
     settings,
     shape::Shape,
@@ -34,7 +36,8 @@ pub const CAMERAS: Entry = Entry {
     )
 };
 
-pub const ACTIVE: Entry = entry(
+pub const ACTIVE: Entry = kept(
+    Keep::OfStatus,
     "/api/cameras/active",
     DEVICES,
     || read().to(active::list),
@@ -82,7 +85,8 @@ pub const AREAS: Entry = Entry {
         handler: || web::post().to(areas::add),
         doc: Doc::new("One more", Made(&shapes::AREA)).takes(&shapes::AREA_ASKED).others(MADE_ANEW),
     }],
-    ..entry(
+    ..kept(
+        Keep::OfFleet,
         "/api/areas",
         DEVICES,
         || read().to(areas::list),
@@ -124,7 +128,8 @@ pub const SETTINGS: Entry = Entry {
             .takes(&shapes::SETTINGS_ASKED)
             .others(&[403, 412, 428, 500, 503, 507]),
     }],
-    ..entry(
+    ..kept(
+        Keep::OfFleet,
         "/api/settings",
         ADMIN,
         || read().to(settings::show),

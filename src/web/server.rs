@@ -17,7 +17,7 @@ use actix_web::{
 };
 
 use super::{
-    State,
+    State, Viewers,
     error::bad_json,
     observe,
     quiet::{self, Connections},
@@ -81,6 +81,7 @@ pub fn serve(
     let keep_alive = Duration::from_secs(server.keep_alive_seconds);
     let places = Arc::<Connections>::default();
     actix_rt::spawn(quiet::watch(Arc::downgrade(&places), keep_alive + QUIET));
+    actix_rt::spawn(Viewers::run(Arc::downgrade(&state.viewers), Arc::clone(&state.registry)));
     let http = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())

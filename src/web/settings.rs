@@ -1,11 +1,11 @@
 //! `/api/settings` and `/api/host/reload`: the settings in force, and what of them can be changed while all runs.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
-use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::{
     State, WebState,
+    cache::short_hash,
     cameras::{if_match, order},
     fleet::{Order, Report, invalid},
     fresh,
@@ -62,7 +62,11 @@ fn told(state: &WebState) -> HttpResponse {
         "revision": cameras.detect_revision,
     });
     let mut reply = HttpResponse::Ok();
-    reply.insert_header((header::ETAG, format!("\"{}\"", cameras.detect_revision)));
+    // The revision is what changes are refused by; the rest, so that what a reload brought is another reply, too.
+    reply.insert_header((
+        header::ETAG,
+        format!("\"{}-{}\"", cameras.detect_revision, short_hash(body.to_string().as_bytes())),
+    ));
     fresh(reply, body)
 }
 
@@ -86,8 +90,12 @@ fn asked(state: &WebState, body: &Value) -> Result<DetectOverride> {
     for (name, value) in fields(body)? {
         match name.as_str() {
             "detect" => {
-                let read = DetectOverride::deserialize(value);
-                detect = Some(read.map_err(|error| Error::new(Kind::Invalid, error.to_string()).at("detect"))?);
+                let read = serde_path_to_error::deserialize::<_, DetectOverride>(value);
+                let refuse = |error: serde_path_to_error::Error<serde_json::Error>| {
+                    let (path, rule) = (error.path().to_string(), error.inner().to_string());
+                    Error::new(Kind::Invalid, rule).at(if path == "." { name.clone() } else { format!("{name}.{path}") })
+                };
+                detect = Some(read.map_err(refuse)?);
             }
             other => return Err(unknown(other)),
         }

@@ -35,6 +35,7 @@ pub const ERROR: Shape = Fields(&[(
                 "internal",
                 "method_not_allowed",
                 "too_long",
+                "too_many",
             ]),
         ),
         ("message", Text),
@@ -227,6 +228,17 @@ pub const STATE: Shape = Fields(&[
             ("transactions", Count),
             ("last_backup", Maybe(&Time)),
             ("open", Map(&Count)),
+        ]),
+    ),
+    (
+        "serving",
+        Fields(&[
+            ("viewers", Count),
+            ("viewers_refused", Count),
+            ("cache_hits", Count),
+            ("cache_misses", Count),
+            ("limited", Count),
+            ("overloaded", Count),
         ]),
     ),
     (

@@ -16,8 +16,9 @@ use super::{
     reader::{PIECE_BYTES, Readers},
 };
 
-/// What is in memory already is copied once less, so that larger pieces save calls.
-const MEMORY_PIECE_BYTES: usize = 2 * PIECE_BYTES;
+/// The HTTP layer keeps the write buffer of each connection at the size of what went through it, up to 128 KiB: with a
+/// segment of 1 Mb/s in one piece, 2,000 viewers held 330 MB. A quarter as much costs three calls to the kernel more.
+const MEMORY_PIECE_BYTES: usize = PIECE_BYTES / 2;
 
 /// A stretch of a body.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -41,6 +41,8 @@ mod glance;
 mod history;
 mod hostile;
 mod incidents;
+mod kept;
+mod kept_apart;
 mod latest;
 mod listening;
 mod newest;
@@ -51,6 +53,7 @@ mod scarce;
 mod swapped;
 mod timeline;
 mod transcoding;
+mod viewing;
 
 /// 2023-11-14T22:13:20Z
 const NOW: Utc90k = Utc90k::from_seconds(1_700_000_000);
@@ -81,6 +84,8 @@ impl Host {
         let mut settings = parse("[[camera]]\nid = \"cam\"\nname = \"Lobby\"\nsource = { kind = \"test\" }").unwrap();
         settings.storage = Storage { root: dir.path().join("root"), hot: dir.path().join("hot"), ..Storage::default() };
         settings.auth.enabled = false;
+        // Tests change what no event tells of; those of the cache set it.
+        settings.cache.ttl_seconds = 0;
         change(&mut settings, dir.path());
         let settings = Arc::new(settings);
         let volume = Volume::open(&settings.storage, &clock).unwrap();
@@ -104,6 +109,7 @@ impl Host {
             metrics: device_metrics,
             latest: Arc::default(),
             status: Arc::new(move || online.clone()),
+            recorder: Arc::new(Map::new),
             tail: tail::Tail::new(clock.clone(), Arc::new(|| Box::pin(std::future::ready(Ok(()))))),
         };
         let readers = reader::Readers::start().unwrap();
@@ -136,6 +142,9 @@ impl Host {
             log: slog::Logger::root(slog::Discard, slog::o!()),
         })
         .unwrap();
+        let replies = Replies::new(settings.cache.ttl(), settings.cache.capacity, metrics.clone());
+        let limiter = Limiter::new(&settings.limits, clock.clone());
+        let viewers = Arc::new(Viewers::new(clock.clone(), metrics.clone()));
         let counted = metrics.clone();
         let lost = device.metrics.clone();
         let history = History::new(
@@ -176,6 +185,9 @@ impl Host {
             heatmap: Heatmap::default(),
             clips: ClipCache::default(),
             fronts: Fronts::default(),
+            viewers,
+            replies,
+            limiter,
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

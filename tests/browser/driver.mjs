@@ -2,6 +2,9 @@
 // tests/e2e_browser.rs; this file only acts, waits and reports.
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
+import { axe } from "./axe.mjs";
+import { wall } from "./wall.mjs";
+import { deviceActions } from "./device.mjs";
 
 const WAIT_MS = 45_000;
 const [executablePath, base] = process.argv.slice(2);
@@ -62,7 +65,7 @@ async function until(what, look) {
 }
 
 const picture = async (id) =>
-  (await device(id)).locator("video").evaluate((video) => ({
+  (await device(id)).locator("video.live.seen, .stage:not(:has(video.live.seen)) video.past.front").evaluate((video) => ({
     width: video.videoWidth,
     frames: video.getVideoPlaybackQuality().totalVideoFrames,
     time: video.currentTime,
@@ -96,7 +99,7 @@ const actions = {
   async login({ username, password }) {
     await page.locator('form.door input[name="username"]').fill(username);
     await page.locator('form.door input[name="password"]').fill(password);
-    await page.locator("form.door button").click();
+    await page.locator('form.door button[type="submit"]').click();
     return until("signed in or refused", async () => {
       const wrong = page.locator("form.door .door-fault");
       if (await page.locator(".entrance").isHidden()) return { inside: true };
@@ -124,26 +127,19 @@ const actions = {
     return rising(id, 20);
   },
 
-  /** Plays the chunk of this address by its button and seeks to its middle. */
+  /** Plays the chunk of this address by its button in the list of files. */
   async chunk({ id, url }) {
-    const row = (await device(id)).locator("li", { has: tabs.get(id).locator(`a[href="${url}"]`) });
+    const section = await device(id);
+    await section.locator("#tab-files").click();
+    const row = section.locator("li", { has: tabs.get(id).locator(`a[href="${url}"]`) });
     await row.locator("button").click();
-    const whole = await until(`${id}: metadata of ${url}`, async () => {
-      const now = await picture(id);
-      return now.source.endsWith(url) && now.duration !== null && now.width > 0 ? now : null;
-    });
-    const middle = whole.duration / 2;
-    await (await device(id)).locator("video").evaluate((video, to) => (video.currentTime = to), middle);
-    const sought = await until(`${id}: the seek to ${middle}`, async () => {
-      const now = await picture(id);
-      return !now.seeking && now.time >= middle ? now : null;
-    });
-    const after = await rising(id, 20);
-    return { ...after, duration: whole.duration, sought: sought.time };
+    await until(`${id}: the past`, async () => (await picture(id)).source.includes("/api/host/clip/"));
+    return { ...(await rising(id, 20)), shown_at: await section.locator(".stage").getAttribute("data-at") };
   },
 
   async back({ id }) {
-    await (await device(id)).locator("button.back").click();
+    await (await device(id)).locator('[data-act="live"]').click();
+    await until(`${id}: live again`, async () => (await picture(id)).source.startsWith("blob:"));
     return rising(id, 20);
   },
 
@@ -152,7 +148,7 @@ const actions = {
    * sealed in the middle of looking: then the address has become a finished one.
    */
   async offered({ id }) {
-    await device(id);
+    await (await device(id)).locator("#tab-files").click();
     return tabs.get(id).evaluate(async (id) => {
       const open = async () => {
         const state = await (await fetch("/api/host/state")).json();
@@ -316,6 +312,14 @@ const actions = {
     return {};
   },
 };
+
+// Those of single pages, in files of their own.
+Object.assign(
+  actions,
+  wall({ page, base, until, requests }),
+  axe({ page, base }),
+  deviceActions({ context, base, until, problems }),
+);
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { action, ...options } = JSON.parse(line);

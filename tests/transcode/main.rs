@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod fakes;
 #[path = "../chunk/footage.rs"]
 #[allow(dead_code, reason = "shared with other tests")]

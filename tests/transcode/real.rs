@@ -4,17 +4,19 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use capstan::{
     clock::Clock,
+    config::Storage,
     media::VideoCodec,
     merge::recover::verify_file,
     playback::{ClipCache, FragmentTable, TableCache},
-    storage::DeviceIndex,
+    storage::{DeviceIndex, Volume},
     transcode::{Encode, Made, Reason},
 };
 
 use crate::{
+    common::{LoopDisk, skip},
     footage::Footage,
     rig::{RECORDED, Rig, SOUND, Watcher, decodes, options, read, shown, sound_md5},
-    support::{Media, START, device, encode, ffprobe},
+    support::{Media, Place, START, device, encode, ffprobe},
 };
 
 fn short() -> Media {
@@ -65,7 +67,8 @@ fn a_chunk_with_sound_becomes_hevc() {
     assert_eq!(made.encoder, "libx265");
     assert!(made.ssim.unwrap() > 0.9, "{:?}", made.ssim);
     let size = std::fs::metadata(rig.successor()).unwrap().len();
-    assert!((made.written_bytes as i64 - (size - table.meta.data_offset) as i64).abs() < 40_000, "written once");
+    let written = watcher.written_bytes.load(Ordering::Relaxed);
+    assert!((written as i64 - (size - table.meta.data_offset) as i64).abs() < 40_000, "written once: {written}");
     // Encoding, decoding, five comparisons: each began and ended.
     let groups = watcher.groups.into_inner().unwrap();
     assert_eq!(groups.len(), 2 * 7);
@@ -264,12 +267,51 @@ fn a_full_disk_leaves_nothing_behind() {
         let rig = Rig::new(&recorded, options());
         let before = std::fs::read(rig.source()).unwrap();
         rig.place.volume.faults().arm(op, skip, u32::MAX, Effect::Fail(errno));
-        let failure = rig.run().unwrap_err();
+        let watcher = Watcher::default();
+        let failure = rig.transcoder.run(&rig.job, &watcher).unwrap_err();
         assert_eq!(failure.reason, reason, "{op:?} {skip}: {}", failure.message);
         assert!(!rig.successor().exists());
+        // What it wrote before, and no more: a budget is charged with it.
+        let written = watcher.written_bytes.load(Ordering::Relaxed);
+        assert_eq!(written > 0, op != Op::Create, "{op:?} {skip}: {written}");
+        assert!(written < before.len() as u64);
         rig.place.volume.faults().clear();
         assert!(std::fs::read(rig.source()).unwrap() == before);
     }
+}
+
+#[test]
+fn a_real_disk_that_fills_up_meanwhile_costs_nothing_but_the_job() {
+    let Some(disk) = LoopDisk::new(32) else {
+        return skip("a_real_disk_that_fills_up_meanwhile_costs_nothing_but_the_job", "no loop mounts here");
+    };
+    let storage = Storage { root: disk.root(), ..Storage::default() };
+    let volume = Volume::open(&storage, &Clock::system()).unwrap();
+    let place = Place { folder: tempfile::tempdir().unwrap(), volume };
+    let rig = Rig::in_place(place, &short(), options());
+    let before = std::fs::read(rig.source()).unwrap();
+    let filler = disk.fill();
+    let full = std::fs::metadata(&filler).unwrap().len();
+    // No room at all, and room for a part of it.
+    for left in [0, 96 << 10] {
+        let file = std::fs::File::options().write(true).open(&filler).unwrap();
+        file.set_len(full - left).unwrap();
+        file.sync_all().unwrap();
+        let watcher = Watcher::default();
+        let failure = rig.transcoder.run(&rig.job, &watcher).unwrap_err();
+        assert_eq!((failure.reason, failure.reason.is_final()), (Reason::Full, false), "{}", failure.message);
+        assert!(!rig.successor().exists());
+        assert!(watcher.written_bytes.load(Ordering::Relaxed) <= left.max(8192));
+        assert!(std::fs::read(rig.source()).unwrap() == before);
+        assert!(
+            verify_file(&rig.place.volume, &rig.job.source.path(rig.place.volume.layout(), &device()))
+                .unwrap()
+                .is_whole()
+        );
+    }
+    std::fs::remove_file(&filler).unwrap();
+    let made = rig.run().unwrap();
+    check(&rig, &made);
 }
 
 #[test]

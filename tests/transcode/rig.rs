@@ -5,7 +5,7 @@ use std::{
     process::Command,
     sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -40,6 +40,7 @@ pub struct Watcher {
     pub groups: Mutex<Vec<Option<i32>>>,
     pub told: Mutex<Vec<(f64, f64)>>,
     pub cancelled: AtomicBool,
+    pub written_bytes: AtomicU64,
     /// Asked whenever the job asks whether to give up.
     pub enough: Option<Box<dyn Fn() -> bool + Send + Sync>>,
     /// Called with each new group.
@@ -56,6 +57,10 @@ impl Steer for Watcher {
 
     fn tell(&self, share: f64, speed: f64) {
         self.told.lock().unwrap().push((share, speed));
+    }
+
+    fn wrote(&self, bytes: u64) {
+        self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     fn is_cancelled(&self) -> bool {

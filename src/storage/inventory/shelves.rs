@@ -60,8 +60,10 @@ pub fn load_library(volume: &Volume, index: &DeviceIndex) -> Result<Scanned> {
 }
 
 /// The same for the library's own volume, as often as it appears: what is no longer there leaves the index. Only the
-/// thread that owns that volume calls this, and no lock of the recorder's is held.
+/// thread that owns that volume calls this, and no lock of the recorder's is held; only swaps there wait, for what is
+/// swapped meanwhile would be listed as what it was.
 pub fn load_away(away: &Volume, index: &DeviceIndex) -> Result<Scanned> {
+    let _there = index.hold_on(Shelf::Away);
     let device = index.device();
     let mut scanned = Scanned::default();
     let mut found = HashSet::new();

@@ -120,7 +120,7 @@ impl Disk {
 pub fn encode(volume: &Arc<Volume>, source: &ChunkEntry, successor: &Path) -> Made {
     let entry = write_chunk(volume, source.start, source.key.generation + 1, 10, successor);
     let entry = ChunkEntry { place: source.place, ..entry };
-    Made { written_bytes: entry.bytes, entry, encoder: "libx265", ssim: Some(0.985) }
+    Made { entry, encoder: "libx265", ssim: Some(0.985) }
 }
 
 /// What one job does instead of working: None goes on as usual.
@@ -144,6 +144,7 @@ impl Encode for FakeEncode {
         let step = self.steps.lock().unwrap().pop_front();
         let made = encode(&job.volume, &job.source, &job.successor);
         control.tell(1.0, 2.0);
+        control.wrote(made.entry.bytes);
         match step.and_then(|step| step(job, control)) {
             Some(outcome) => {
                 if outcome.is_err() {

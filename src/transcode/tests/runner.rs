@@ -7,7 +7,7 @@ use crate::{
     clock::Utc90k,
     config::Transcode,
     error::Kind,
-    storage::{ChunkEntry, Effect, Op, Pin, Pins, layout::Companion},
+    storage::{ChunkEntry, Effect, Op, Pin, Pins, layout::Companion, library},
     transcode::{Failure, Reason, State},
 };
 
@@ -94,18 +94,44 @@ fn a_panic_of_the_encoder_costs_one_file() {
 
 #[test]
 fn a_source_that_goes_meanwhile_takes_its_successor_with_it() {
+    // Its file alone; and by the cleaner's hand, with all that lies beside it.
+    for by_cleaner in [false, true] {
+        let rig = Rig::new();
+        let source = rig.disk.record(9);
+        let (index, volume, path) = (rig.disk.index.clone(), rig.disk.volume.clone(), rig.disk.path(&source));
+        rig.next_job(move |job, _| {
+            let _ring = index.hold_ring();
+            let taken = index.forget(&job.source.key).unwrap();
+            match by_cleaner {
+                true => library::remove(&volume, index.device(), &taken).unwrap(),
+                false => volume.unlink(&path).unwrap(),
+            }
+            None
+        });
+        assert_eq!(rig.turn(), 1);
+        let folder = rig.disk.folder.path().join(rig.disk.path(&source));
+        let left = std::fs::read_dir(folder.parent().unwrap()).map_or(0, Iterator::count);
+        assert_eq!((left, generations(&rig)), (0, vec![]), "by the cleaner: {by_cleaner}");
+        let told = rig.runner.stats().unwrap();
+        assert_eq!((told.files_transcoded, told.files_failed), (0, 0), "no error of anybody's");
+    }
+}
+
+#[test]
+fn a_damaged_source_is_left_alone_and_told_once() {
     let rig = Rig::new();
     let source = rig.disk.record(9);
-    let (index, volume, path) = (rig.disk.index.clone(), rig.disk.volume.clone(), rig.disk.path(&source));
-    rig.next_job(move |job, _| {
-        index.remove(&job.source.key);
-        volume.unlink(&path).unwrap();
-        None
-    });
-    assert_eq!(rig.turn(), 1);
-    assert_eq!((rig.disk.names(&source), generations(&rig)), (vec![], vec![]));
-    let told = rig.runner.stats().unwrap();
-    assert_eq!((told.files_transcoded, told.files_failed), (0, 0), "no error of anybody's");
+    rig.next_job(|_, _| fails(Reason::Source));
+    let told = |rig: &Rig| {
+        let label = crate::telemetry::ReasonLabel { reason: "source" };
+        rig.metrics.transcode.failures.get_or_create_owned(&label).get()
+    };
+    assert_eq!((rig.turn(), rig.turn(), rig.turn(), told(&rig)), (1, 1, 1, 1));
+    let rig = rig.restart();
+    rig.advance(2 * DAY);
+    assert_eq!((rig.turn(), told(&rig)), (1, 1), "nor after a restart, days later");
+    assert_eq!(rig.disk.names(&source).len(), 1);
+    assert_eq!(rig.runner.stats().unwrap().errors.get("source"), Some(&1));
 }
 
 #[test]
@@ -252,6 +278,30 @@ fn a_budget_of_writes_is_of_a_day() {
     assert!(rig.runner.stats().unwrap().written_today_bytes > 500_000);
     rig.advance(DAY);
     assert_eq!(rig.turn(), 2);
+}
+
+#[test]
+fn a_job_that_fails_is_charged_with_what_it_wrote() {
+    let written = |fails_after: Option<u64>| {
+        let rig = Rig::new();
+        rig.disk.record(9);
+        if let Some(bytes) = fails_after {
+            rig.next_job(move |_, control| {
+                control.wrote(bytes);
+                fails(Reason::Decode)
+            });
+        }
+        assert_eq!(rig.turn(), 1);
+        let told = rig.runner.stats().unwrap().written_today_bytes;
+        assert_eq!(rig.metrics.transcode.written_bytes.get(), told);
+        let rig = rig.restart();
+        rig.turn();
+        assert_eq!(rig.runner.stats().unwrap().written_today_bytes, told);
+        told
+    };
+    let whole = written(None);
+    assert!(whole > 0);
+    assert_eq!((written(Some(0)), written(Some(1000))), (whole, whole + 1000));
 }
 
 #[test]

@@ -7,6 +7,7 @@ const GATE: Shape = Word(&[
     "database",
     "disabled",
     "volume",
+    "library",
     "schedule",
     "cpu",
     "io_wait",

@@ -40,6 +40,7 @@ impl Host {
                 metrics,
                 latest: Arc::default(),
                 status: like.status.clone(),
+                recorder: Arc::new(Map::new),
                 tail: tail::Tail::new(self.state.clock.clone(), Arc::new(|| Box::pin(std::future::ready(Ok(()))))),
             })
         };

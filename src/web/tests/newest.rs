@@ -24,6 +24,7 @@ impl Host {
             metrics: metrics.clone(),
             latest: latest.clone(),
             status: status.clone(),
+            recorder: Arc::new(Map::new),
             tail: tail::Tail::new(self.manual.clock(), commit),
         };
         self.state.devices.store(Arc::new(vec![Arc::new(device)]));

@@ -39,6 +39,7 @@ const OF_CHUNKS: &[(&str, &str)] = &[
 const OTHERS: &[&str] = &[
     "/api/host/heatmap",
     "/api/host/incidents",
+    "/api/viewer/history",
     "/api/host/incidents/{id}",
     "/api/host/incidents.csv",
     "/api/host/maintenance/{device}",

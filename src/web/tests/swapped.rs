@@ -5,10 +5,11 @@ use std::{os::unix::fs::MetadataExt, process::Command};
 
 use serde_json::json;
 
-use super::{timeline::recorded, *};
+use super::{access::guarded, timeline::recorded, *};
 use crate::{
     media::mpegts,
     merge::chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, TrackRun},
+    registry::users::Role,
     storage::layout::Companion,
 };
 
@@ -144,6 +145,66 @@ fn readers_over_a_swap_get_what_they_began_with_or_are_told() {
         assert!(reply.body == *expected, "whole, and of one generation");
     }
     assert_eq!(fs::metadata(&file).unwrap().size(), new.bytes);
+}
+
+#[test]
+fn a_link_plays_on_when_what_its_playlist_names_is_encoded_anew() {
+    let host = guarded(|_| {});
+    let root = host.bearer("admin", Role::Admin);
+    let index = &host.device().index;
+    index.snapshot().iter().for_each(|chunk| drop(index.remove(&chunk.key)));
+    let old = host.settled(400, X264, 0, 1);
+    let body = json!({"device": "cam", "start": 1_699_999_601, "end": 1_699_999_603, "expires": 1_700_000_600});
+    let told = host.call("POST", "/api/host/share", &[&root], &body).json();
+    // As a player reads it: the head, then each entry.
+    let named = |list: &str| -> Vec<(String, String)> {
+        let range = |text: &str| {
+            let (bytes, from) = text.split_once('@').unwrap();
+            let (bytes, from): (u64, u64) = (bytes.parse().unwrap(), from.parse().unwrap());
+            format!("Range: bytes={from}-{}", from + bytes - 1)
+        };
+        let (mut found, mut bytes) = (Vec::new(), None);
+        for line in list.lines() {
+            if let Some(map) = line.strip_prefix("#EXT-X-MAP:URI=\"") {
+                let (path, rest) = map.split_once("\",BYTERANGE=\"").unwrap();
+                found.push((path.to_owned(), range(rest.trim_end_matches('"'))));
+            } else if let Some(told) = line.strip_prefix("#EXT-X-BYTERANGE:") {
+                bytes = Some(range(told));
+            } else if line.starts_with('/') {
+                found.push((line.to_owned(), bytes.take().unwrap()));
+            }
+        }
+        found
+    };
+    let playlist = || host.get(told["playlist_url"].as_str().unwrap()).text().to_owned();
+    let before = named(&playlist());
+    let bytes_of = |list: &[(String, String)]| -> Vec<(u16, Vec<u8>)> {
+        let replies = list.iter().map(|(path, range)| host.ask("GET", path, &[range]));
+        replies.map(|reply| (reply.status, reply.body)).collect()
+    };
+    let played = bytes_of(&before);
+    assert!(before.len() >= 2 && played.iter().all(|(status, _)| *status == 206), "{before:?}");
+
+    let (new, made) = host.encoded(400, X265, 1);
+    let file = host.ring_file(&old);
+    let original = Companion::Original.beside(&file);
+    fs::hard_link(&file, &original).unwrap();
+    fs::rename(&made, &file).unwrap();
+    assert_eq!(bytes_of(&before), played, "it has the name and is not listed yet");
+    index.replace(&old.key, new.clone(), true);
+    assert_eq!(bytes_of(&before), played, "the kept original");
+    let after = named(&playlist());
+    assert!(after[0].0.contains(&stable(&new)), "{after:?}");
+    assert!(bytes_of(&after).iter().all(|(status, _)| *status == 206));
+    for list in [&before, &after] {
+        let beyond = host.ask("GET", &list[0].0, &["Range: bytes=0-9999999"]);
+        assert_eq!(beyond.status, 403, "no more of it than the link is for");
+    }
+
+    // 24 h later it is gone for good, and says so.
+    index.remove_original(&old.key).unwrap();
+    fs::remove_file(&original).unwrap();
+    assert!(bytes_of(&before).iter().all(|(status, _)| *status == 410));
 }
 
 #[test]

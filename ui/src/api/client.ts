@@ -67,7 +67,10 @@ export async function askFully<K extends Operation>(operation: K, options: Optio
   const body = parse(text, reply);
   const error = errorOf(reply.status, body);
   if (error?.status === 401 && operation !== "POST /api/auth/login") unauthorized();
-  if (error) throw error;
+  if (error) {
+    error.retryAfter = Number(reply.headers.get("retry-after")) || null;
+    throw error;
+  }
   return { body: body as Reply<K>, status: reply.status, etag: reply.headers.get("etag") };
 }
 

@@ -7,6 +7,9 @@ export type ErrorKind =
   | "network" | "timeout" | "unreadable";
 
 export class ApiError extends Error {
+  /** Seconds after which asking again may help, where the daemon says so. */
+  retryAfter: number | null = null;
+
   constructor(
     readonly kind: ErrorKind,
     message: string,

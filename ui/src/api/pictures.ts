@@ -13,6 +13,7 @@ export interface Picture {
 
 interface Wish {
   url: string;
+  cache: RequestCache;
   signal: AbortSignal;
   done: (picture: Picture | null) => void;
 }
@@ -20,10 +21,10 @@ interface Wish {
 const waiting: Wish[] = [];
 let running = 0;
 
-/** Null when there is none now, or nobody wants it any more. `draw` shows it. */
-export function picture(url: string, signal: AbortSignal): Promise<Picture | null> {
+/** Null when there is none now, or nobody wants it any more. `draw` shows it. `forGood`: what that address shows never changes. */
+export function picture(url: string, signal: AbortSignal, forGood = false): Promise<Picture | null> {
   return new Promise((done) => {
-    waiting.push({ url, signal, done });
+    waiting.push({ url, cache: forGood ? "default" : "no-store", signal, done });
     next();
   });
 }
@@ -49,14 +50,14 @@ function next(): void {
     });
 }
 
-async function load({ url, signal }: Wish): Promise<Picture | null> {
+async function load({ url, cache, signal }: Wish): Promise<Picture | null> {
   if (signal.aborted) return null;
   const end = new AbortController();
   const stop = () => end.abort();
   const timer = setTimeout(stop, TIMEOUT_MS);
   signal.addEventListener("abort", stop, { once: true });
   try {
-    const reply = await fetch(url, { cache: "no-store", signal: end.signal });
+    const reply = await fetch(url, { cache, signal: end.signal });
     if (!reply.ok) return null;
     const taken = Date.parse(reply.headers.get("X-Picture-Time") ?? "");
     const bitmap = await createImageBitmap(await reply.blob());

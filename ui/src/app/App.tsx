@@ -21,7 +21,7 @@ export function App() {
   if (session.phase === "asking") return <Waiting why={session.why} />;
   return (
     <>
-      {session.phase === "out" ? <Login me={session.me} expired={session.expired} /> : <Inside />}
+      {session.phase === "out" ? <Login me={session.me} why={session.why} /> : <Inside />}
       <Toasts />
     </>
   );

@@ -1,13 +1,23 @@
 // Addresses: every view has one, so that a reload, a link and the back button lead to the same place.
 import { useSyncExternalStore, type AnchorHTMLAttributes, type MouseEvent } from "react";
+import { isHeld, whenFree } from "../session/drafts";
 
 const listeners = new Set<() => void>();
 
 function changed(): void {
+  here = location.pathname + location.search;
   for (const listener of listeners) listener();
 }
 
-window.addEventListener("popstate", changed);
+/** Where one is; the browser has already left it when it tells of the back button. */
+let here = typeof location === "undefined" ? "" : location.pathname + location.search;
+
+window.addEventListener("popstate", () => {
+  if (!isHeld()) return changed();
+  // Back to where something is not saved yet, until whoever typed it says that it may go.
+  history.pushState(null, "", here);
+  whenFree(() => history.back());
+});
 
 function subscribe(listener: () => void): () => void {
   listeners.add(listener);
@@ -16,10 +26,16 @@ function subscribe(listener: () => void): () => void {
 
 /** `replace`: the back button does not lead to where one was. */
 export function navigate(to: string, { replace = false } = {}): void {
-  if (to === location.pathname + location.search) return;
-  if (replace) history.replaceState(null, "", to);
-  else history.pushState(null, "", to);
-  changed();
+  const from = location.pathname + location.search;
+  if (to === from) return;
+  const go = () => {
+    if (replace) history.replaceState(null, "", to);
+    else history.pushState(null, "", to);
+    changed();
+  };
+  // A parameter of the query is no other page.
+  if (to.split("?")[0] === location.pathname) go();
+  else whenFree(go);
 }
 
 export function usePath(): string {

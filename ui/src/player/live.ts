@@ -1,10 +1,9 @@
-// One video element that shows a device live (hls.js) or plays one of its finished chunks (natively). Outside React: it
-// lives by events of the video and by the clock; the component only shows what it says.
+// One video element that shows a device live, or what it recorded in the last minutes (hls.js). Outside React: it lives by
+// events of the video and by the clock; the component only shows what it says.
 import type HlsType from "hls.js";
 import type { ErrorData } from "hls.js";
-import type { Chunk } from "../api/types";
 import { device as text } from "../strings/en/device";
-import { clockTime, hostNow } from "../time/format";
+import { hostNow } from "../time/format";
 
 /** How long to wait before asking a silent device again: it makes a segment a second once it is back. */
 const RETRY_MS = 2000;
@@ -21,15 +20,37 @@ export interface View {
   hasPicture: boolean;
 }
 
+/** Where a moment lies in a live playlist, in seconds from its first segment; -1 when it lies behind the last. */
+export function positionIn(playlist: string, at: number): number {
+  let [position, found] = [0, -1];
+  let date: number | null = null;
+  for (const line of playlist.split("\n")) {
+    const [, stamp] = /^#EXT-X-PROGRAM-DATE-TIME:(.*)/.exec(line) ?? [];
+    if (stamp !== undefined) date = Date.parse(stamp);
+    const [, seconds] = /^#EXTINF:([\d.]+)/.exec(line) ?? [];
+    if (seconds === undefined || date === null) continue;
+    const end = date + Number(seconds) * 1000;
+    // Of a gap, what follows it.
+    if (at < end) {
+      found = position + Math.max(0, at - date) / 1000;
+      break;
+    }
+    position += Number(seconds);
+    date = end;
+  }
+  return found;
+}
+
 export class LivePlayer {
-  /** Called when a chunk has played to its end. */
-  ended: (chunk: Chunk) => void = () => this.playLive();
   view: View = { note: "", badge: "", isLive: true, hasPicture: false };
   private hls: HlsType | null = null;
   private retry = 0;
   private visible = false;
   private ready = false;
-  private chunk: Chunk | null = null;
+  /** Somebody else shows the picture: nothing is fetched. */
+  private isAside = false;
+  /** Where to begin instead of the newest: milliseconds since 1970. */
+  private from: number | null = null;
   private movedAt = performance.now();
   /** Counts what was started, so that a library that arrives late does not revive what was stopped meanwhile. */
   private turn = 0;
@@ -45,8 +66,6 @@ export class LivePlayer {
     const { signal } = this.end;
     video.addEventListener("timeupdate", () => this.moved(), { signal });
     video.addEventListener("loadeddata", () => this.pictureArrived(), { signal });
-    video.addEventListener("error", () => this.chunk && this.say(text.noChunk), { signal });
-    video.addEventListener("ended", () => this.chunk && this.ended(this.chunk), { signal });
     const watch = window.setInterval(() => this.watch(), 1000);
     // Browsers allow six connections to a host: only what is on screen streams.
     const seen = new IntersectionObserver((entries) => this.show(entries.some((entry) => entry.isIntersecting)));
@@ -67,31 +86,35 @@ export class LivePlayer {
   setReady(ready: boolean, why: string): void {
     const begins = ready && !this.ready;
     this.ready = ready;
-    if (this.chunk) return;
+    if (this.isAside) return;
     if (begins && this.visible && !this.hls) void this.startLive();
     if (!ready && !this.hls) this.say(why);
   }
 
-  /** Natively: only ever a finished chunk, whose size is known. `at` in seconds from its start. */
-  playChunk(chunk: Chunk, at = 0): void {
+  /** From the newest picture on, or from a moment of the last minutes. */
+  play(from: number | null = null): void {
+    this.isAside = false;
+    this.from = from;
     this.stop();
-    this.chunk = chunk;
-    this.say("");
-    // A media fragment (W3C Media Fragments 1.0 §4.2.1): no frame before that place is fetched.
-    this.video.src = at > 0 ? `${chunk.url}#t=${at.toFixed(1)}` : chunk.url;
-    void this.video.play().catch(() => undefined);
+    if (this.visible) void this.startLive();
   }
 
-  playLive(): void {
+  /** Until `play`: nothing is fetched or shown. */
+  setAside(): void {
+    if (this.isAside) return;
+    this.isAside = true;
     this.stop();
-    this.chunk = null;
-    if (this.visible) void this.startLive();
+  }
+
+  /** When the picture that is shown was taken. */
+  get shownAt(): number | null {
+    return this.hls?.playingDate?.getTime() ?? null;
   }
 
   private show(visible: boolean): void {
     if (visible === this.visible) return;
     this.visible = visible;
-    if (this.chunk) return;
+    if (this.isAside) return;
     if (visible) void this.startLive();
     else this.stop();
   }
@@ -110,8 +133,14 @@ export class LivePlayer {
         this.video.src = this.playlistUrl;
         return;
       }
-      // Two segments behind the newest; hls.js adds one after each stall, and a faster pace wins back what it lost.
-      const live = { liveSyncDurationCount: 2, liveMaxLatencyDurationCount: 12, maxLiveSyncPlaybackRate: 1.15 };
+      const startPosition = this.from === null ? -1 : await this.position(this.from);
+      if (turn !== this.turn) return;
+      // Two segments behind the newest; hls.js adds one after each stall, and a faster pace wins back what it lost. Who looks
+      // at what has been is not to be hurried.
+      const live =
+        startPosition < 0
+          ? { liveSyncDurationCount: 2, liveMaxLatencyDurationCount: 12, maxLiveSyncPlaybackRate: 1.15 }
+          : { startPosition, liveSyncDurationCount: 2, liveMaxLatencyDurationCount: Infinity, maxLiveSyncPlaybackRate: 1 };
       const hls = new Hls({ workerPath, ...live, maxBufferLength: 12, backBufferLength: 10 });
       this.hls = hls;
       hls.on(Hls.Events.ERROR, (_event, error) => error.fatal && this.failed(Hls, error));
@@ -121,6 +150,12 @@ export class LivePlayer {
       console.warn(error);
       this.again(text.noLive);
     }
+  }
+
+  /** Where that moment lies in the playlist as it is now: its first segment is second 0 of the player. -1: the newest. */
+  private async position(at: number): Promise<number> {
+    const reply = await fetch(this.playlistUrl, { cache: "no-store" });
+    return reply.ok ? positionIn(await reply.text(), at) : -1;
   }
 
   private failed(library: typeof HlsType, error: ErrorData): void {
@@ -154,7 +189,7 @@ export class LivePlayer {
   }
 
   private watch(): void {
-    const live = this.chunk === null && this.visible && !this.video.paused && this.hls !== null;
+    const live = !this.isAside && this.visible && !this.video.paused && this.hls !== null;
     if (!live) return;
     const still = performance.now() - this.movedAt;
     if (still > STUCK_MS && this.ready) this.again(text.connectingAgain);
@@ -166,10 +201,6 @@ export class LivePlayer {
   private moved(): void {
     this.movedAt = performance.now();
     if (this.video.videoWidth === 0) return;
-    if (this.chunk) {
-      const shown = Date.parse(this.chunk.start) + this.video.currentTime * 1000;
-      return this.become({ badge: text.recorded(clockTime(shown)), isLive: false });
-    }
     const shown = this.hls?.playingDate;
     const delay = shown ? (hostNow() - shown.getTime()) / 1000 : null;
     this.become({ badge: delay === null ? text.live : text.liveBehind(Math.max(0, Math.round(delay))), isLive: true });

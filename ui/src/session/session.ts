@@ -5,13 +5,20 @@ import { messageOf } from "../api/error";
 import type { Me } from "../api/types";
 import { listen, stopListening } from "../events/hub";
 import { queries } from "../store/queries";
+import { forget, keepFor, rememberPlace, whenFree } from "./drafts";
 
 export type Role = "viewer" | "operator" | "admin";
 
 export type Session =
   | { phase: "asking"; why: string | null }
-  | { phase: "out"; me: Me; expired: boolean }
+  | { phase: "out"; me: Me; why: Ended | null }
   | { phase: "in"; me: Me };
+
+/** Why somebody who sat here no longer does: the session ran out, or another tab signed out. */
+export type Ended = "expired" | "elsewhere";
+
+/** What tabs tell each other of the session that they share. */
+type Told = "out" | "changed";
 
 const RANK: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 };
 const RETRY_MS = 2000;
@@ -34,12 +41,18 @@ export function useSession(): Session {
   );
 }
 
+let tabs: BroadcastChannel | null = null;
+
 /** Asks until there is an answer: the daemon may only just start. */
 export async function begin(): Promise<void> {
-  whenUnauthorized(() => void look(true).catch(() => undefined));
+  whenUnauthorized(() => void look("expired").catch(() => undefined));
+  if (typeof BroadcastChannel !== "undefined") {
+    tabs = new BroadcastChannel("capstan.session");
+    tabs.onmessage = ({ data }: MessageEvent<Told>) => void look(data === "out" ? "elsewhere" : "expired").catch(() => undefined);
+  }
   for (;;) {
     try {
-      return await look(false);
+      return await look(null);
     } catch (error) {
       become({ phase: "asking", why: messageOf(error) });
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -49,16 +62,17 @@ export async function begin(): Promise<void> {
 
 let looking: Promise<void> | null = null;
 
-/** `expired`: whoever sat here was told that they no longer do. The address stays, so that they go on where they were. */
-function look(expired: boolean): Promise<void> {
+/** `why` nobody is here, should that be so. The address stays, and what was typed, so that they go on where they were. */
+function look(why: Ended | null): Promise<void> {
   looking ??= (async () => {
     try {
       const me = await ask("GET /api/auth/me");
       setCsrf(me.csrf_token ?? "");
       if (!me.auth || me.user) {
+        keepFor(me.user?.name ?? "");
         become({ phase: "in", me });
         listen();
-      } else leave(me, expired && session.phase === "in");
+      } else leave(me, session.phase === "in" ? why : session.phase === "out" ? session.why : null);
     } finally {
       looking = null;
     }
@@ -66,8 +80,9 @@ function look(expired: boolean): Promise<void> {
   return looking;
 }
 
-function leave(me: Me, expired: boolean): void {
-  become({ phase: "out", me, expired });
+function leave(me: Me, why: Ended | null): void {
+  rememberPlace();
+  become({ phase: "out", me, why });
   stopListening();
   queries.clear();
 }
@@ -75,18 +90,34 @@ function leave(me: Me, expired: boolean): void {
 export async function signIn(username: string, password: string): Promise<void> {
   const login = await ask("POST /api/auth/login", { body: { username, password } });
   setCsrf(login.csrf_token ?? "");
-  await look(false);
+  await look(null);
+  tabs?.postMessage("changed" satisfies Told);
 }
 
-export async function signOut(): Promise<void> {
+/** Asks before what was typed and not saved is lost. */
+export function signOut(): Promise<void> {
+  return new Promise((done, failed) => whenFree(() => void reallySignOut().then(done, failed)));
+}
+
+async function reallySignOut(): Promise<void> {
   if (session.phase !== "in") return;
   // Before the session ends: what still asks would only be refused.
-  leave({ ...session.me, user: null, live: [] }, false);
+  leave({ ...session.me, user: null, live: [] }, null);
+  forget();
   try {
     await ask("POST /api/auth/logout", { body: {} as never });
   } finally {
-    await look(false);
+    tabs?.postMessage("out" satisfies Told);
+    await look(null);
   }
+}
+
+/** All sessions of this user end, and another begins here. */
+export async function changePassword(password: string, next: string): Promise<void> {
+  const login = await ask("POST /api/auth/password", { body: { password, new_password: next } });
+  setCsrf(login.csrf_token ?? "");
+  await look(null);
+  tabs?.postMessage("changed" satisfies Told);
 }
 
 /** Where nobody has to sign in, everybody may everything. */

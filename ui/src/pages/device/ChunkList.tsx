@@ -13,12 +13,10 @@ const ROWS = 12;
 interface Props {
   device: string;
   chunks: Chunk[] | undefined;
-  playing: Chunk | null;
   play: (chunk: Chunk) => void;
-  stop: () => void;
 }
 
-export function ChunkList({ device, chunks, playing, play, stop }: Props) {
+export function ChunkList({ device, chunks, play }: Props) {
   const [all, setAll] = useState(false);
   if (!chunks) return <Skeleton className="chunks-skeleton" />;
   if (chunks.length === 0) return <p className="dim">{text.noChunks}</p>;
@@ -27,15 +25,10 @@ export function ChunkList({ device, chunks, playing, play, stop }: Props) {
     <>
       <ol className="chunks">
         {shown.map((chunk) => {
-          const isPlaying = playing?.url === chunk.url;
           const file = `${device}-${chunk.start.replace(/[:.]/g, "-")}.mp4`;
           return (
-            <li key={chunk.url} className={isPlaying ? "playing" : undefined}>
-              <IconButton
-                icon={isPlaying ? "stop" : "play"}
-                label={isPlaying ? text.stop(time(chunk.start)) : text.play(time(chunk.start))}
-                onClick={() => (isPlaying ? stop() : play(chunk))}
-              />
+            <li key={chunk.url}>
+              <IconButton icon="play" label={text.play(time(chunk.start))} onClick={() => play(chunk)} />
               <span className="chunk-when" title={`${chunk.start} – ${chunk.end}\n${chunk.name}\n${chunk.codecs}`}>{time(chunk.start)}</span>
               <span className="chunk-size">
                 {duration(chunk.duration_seconds)} · {bytes(chunk.bytes)}

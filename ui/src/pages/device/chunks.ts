@@ -1,7 +1,6 @@
-// What is recorded of a device as finished chunks, and which of them holds a moment.
+// What is recorded of a device as finished chunks, and the moment of an address.
 import { useQuery } from "@tanstack/react-query";
 import { ask } from "../../api/client";
-import type { Chunk } from "../../api/types";
 import { useEvents } from "../../events/hub";
 import { queries } from "../../store/queries";
 
@@ -24,15 +23,4 @@ export function momentOf(text: string | null): number | null {
   if (text === null || text === "") return null;
   const at = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text);
   return Number.isFinite(at) ? at : null;
-}
-
-/** The chunk of that moment and where in it; of a gap the first chunk after it; null after all of them. `chunks`: newest first. */
-export function chunkAt(chunks: Chunk[], at: number): { chunk: Chunk; at: number } | null {
-  const chunk = chunks.findLast((one) => Date.parse(one.end) > at);
-  return chunk ? { chunk, at: Math.max(0, (at - Date.parse(chunk.start)) / 1000) } : null;
-}
-
-/** The one that follows; null when it was the newest. */
-export function chunkAfter(chunks: Chunk[], chunk: Chunk): Chunk | null {
-  return chunks.findLast((one) => Date.parse(one.start) > Date.parse(chunk.start)) ?? null;
 }

@@ -1,0 +1,33 @@
+// What the player says, wherever it is shown.
+export const player = {
+  recorded: (when: string) => `Recorded ${when}`,
+  encoding: (percent: number) => `Encoding for this browser… ${percent} %`,
+  gap: (reason: string, next: string) => `${reason}. Going on at ${next}.`,
+  reasons: {
+    not_kept: "Nothing is kept of that time",
+    not_recorded: "Nothing was recorded then",
+    not_committed: "Not on the disk yet",
+  },
+  nothingAfter: (when: string) => `Nothing was recorded after ${when}.`,
+  deleted: "The footage was deleted meanwhile",
+  unreadable: "The footage cannot be read",
+  goesOn: (what: string, from: string, next: string) => `${what} (${from}). Going on at ${next}.`,
+  away: "The daemon does not answer.",
+  hevc: (codec: string) => `Recorded as ${codec}, which this browser cannot play.`,
+  asH264: "Play as H.264",
+  asH264Hint: "The daemon encodes it for this browser, a piece at a time.",
+  restart: {
+    title: (name: string) => `${name}: what just happened`,
+    button: "What just happened",
+    lengths: "Length",
+    seconds: (count: number) => `Last ${count} s`,
+    again: "The newest again",
+    fetching: "Fetching the last seconds…",
+    encoding: (percent: number) => `Encoding for this browser… ${percent} %`,
+    picture: (name: string) => `The last seconds of ${name}`,
+    download: "Download",
+    open: "Open in the archive",
+    failed: "The last seconds are not there.",
+    span: (from: string, to: string) => `${from} – ${to}`,
+  },
+};
