@@ -3,7 +3,7 @@
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
-const WAIT_MS = 30_000;
+const WAIT_MS = 45_000;
 const [executablePath, base] = process.argv.slice(2);
 const host = new URL(base).host;
 /** Console errors, exceptions, breaches of the Content-Security-Policy, requests to elsewhere, dialogs of the browser. */
@@ -73,6 +73,8 @@ const actions = {
     return where();
   },
   async sign_out() {
+    // What the page asks meanwhile would be refused.
+    await page.goto("about:blank");
     await context.clearCookies();
     return {};
   },

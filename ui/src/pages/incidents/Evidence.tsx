@@ -1,5 +1,5 @@
 // The pictures that prove an incident: small in the list, large in a dialog that leads from one incident to the next.
-import { useState, type KeyboardEvent } from "react";
+import { useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { Link } from "../../app/router";
 import type { Incident } from "../../api/types";
 import { Button } from "../../kit/Button";
@@ -37,6 +37,9 @@ interface Props {
 }
 
 export function EvidenceDialog({ one, name, what, path, now, step, close }: Props) {
+  const place = useRef<HTMLDivElement>(null);
+  // The keys are heard here, not at the dialog's own button.
+  useEffect(() => place.current?.focus(), []);
   const onKey = (event: KeyboardEvent) => {
     const by = { ArrowRight: 1, ArrowDown: 1, j: 1, ArrowLeft: -1, ArrowUp: -1, k: -1 }[event.key];
     if (by === undefined) return;
@@ -45,7 +48,7 @@ export function EvidenceDialog({ one, name, what, path, now, step, close }: Prop
   };
   return (
     <Dialog wide title={`${text.kinds[one.kind] ?? one.kind} · ${name}`} close={close}>
-      <div className="evidence" onKeyDown={onKey} data-incident={one.id}>
+      <div ref={place} className="evidence" tabIndex={-1} onKeyDown={onKey} data-incident={one.id}>
         <p className="dim">
           {fullTime(new Date(one.start))} · {duration(lasted(one, now))} · {text.severities[one.severity] ?? one.severity} · {one.state === "open" ? text.open : text.closed}
         </p>

@@ -35,6 +35,12 @@ export function Incidents() {
   const list = useIncidents(asked);
   const { data: devices } = useDevices();
   const rows = useMemo(() => list.data?.pages.flatMap((page) => page.incidents) ?? [], [list.data]);
+  // All that was loaded was judged away: what is left comes up.
+  const isBehind = rows.length === 0 && list.hasNextPage;
+  const { fetchNextPage } = list;
+  useEffect(() => {
+    if (isBehind) void fetchNextPage();
+  }, [isBehind, fetchNextPage]);
   const isFiltered = FILTERS.some((name) => filter[name] !== null);
   const clearFilter = () => setFilter(Object.fromEntries(FILTERS.map((name) => [name, null])));
   return (
@@ -46,7 +52,8 @@ export function Incidents() {
       </header>
       <Filters filter={filter} devices={devices ?? []} />
       {!list.data && (list.error ? <ErrorState error={list.error} again={() => void list.refetch()} /> : <Skeleton className="incidents-skeleton" />)}
-      {list.data && rows.length === 0 && (
+      {list.data && isBehind && <Skeleton className="incidents-skeleton" />}
+      {list.data && rows.length === 0 && !isBehind && (
         <EmptyState icon="check" title={isFiltered ? text.noneFit : text.none}>
           {isFiltered ? <Button onClick={clearFilter}>{text.clearFilter}</Button> : <p>{text.noneHint}</p>}
         </EmptyState>
@@ -159,7 +166,10 @@ function List({ rows, asked, nameOf, more, put }: ListProps) {
                 ref={(box) => {
                   if (box) box.indeterminate = selected.size > 0 && selected.size < rows.length;
                 }}
-                onChange={() => void pickAll()}
+                onChange={(event) => {
+                  event.target.blur();
+                  void pickAll();
+                }}
               />
             </span>
           )}
@@ -274,6 +284,8 @@ function Row({ one, index, name, now, isCursor, isSelected, mayJudge, style, poi
             onChange={() => undefined}
             onClick={(event) => {
               event.stopPropagation();
+              // A field that has the focus has the keys, too.
+              event.currentTarget.closest<HTMLElement>('[role="row"]')?.focus();
               pick(event.shiftKey);
             }}
           />

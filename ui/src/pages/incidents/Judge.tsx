@@ -39,7 +39,8 @@ export function Judge({ act, ids, comment, done, close }: Props) {
     },
   });
   useEffect(() => {
-    field.current?.focus();
+    const begin = field.current ?? form.current?.querySelector<HTMLElement>('[type="submit"]');
+    begin?.focus();
     field.current?.select();
   }, []);
   const onKey = (event: KeyboardEvent) => {
@@ -73,7 +74,7 @@ export function Judge({ act, ids, comment, done, close }: Props) {
         {isElsewhere(saving.error, ["comment"]) && <p className="judge-fault" role="alert">{messageOf(saving.error)}</p>}
         <div className="dialog-actions">
           <Button onClick={close}>{common.cancel}</Button>
-          <Button type="submit" kind={act === "discard" ? "danger" : "primary"} disabled={saving.isPending || (act === "say" && isMany && said === "")} autoFocus={act === "restore"}>{label}</Button>
+          <Button type="submit" kind={act === "discard" ? "danger" : "primary"} disabled={saving.isPending || (act === "say" && isMany && said === "")}>{label}</Button>
         </div>
       </form>
     </Dialog>
