@@ -364,8 +364,8 @@ export class Playback {
       this.notBusy();
       this.hideStill();
     }
-    const isMine = this.view.surface === "live";
-    this.become({ note: live.note, ...(isMine ? { badge: live.badge, hasPicture: live.hasPicture } : {}) });
+    const isMine = this.view.surface === "live" && (this.view.mode === "live" || !live.hasPicture);
+    this.become({ note: live.note, ...(isMine ? { badge: live.badge } : {}), ...(this.view.surface === "live" ? { hasPicture: live.hasPicture } : {}) });
   }
 
   private liveMoved(): void {
@@ -375,7 +375,8 @@ export class Playback {
       this.at = shown;
       this.tellMoved();
     }
-    this.become({ delaySeconds: Math.max(0, Math.round((hostNow() - shown) / 100) / 10) });
+    const delay = Math.max(0, hostNow() - shown);
+    this.become({ delaySeconds: Math.round(delay / 100) / 10, ...(this.view.mode === "behind" ? { badge: text.behind(Math.round(delay / 1000)) } : {}) });
   }
 
   private pastMoved(at: number): void {
