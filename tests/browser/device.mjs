@@ -125,9 +125,8 @@ export function deviceActions({ context, base, until, problems }) {
         if (Math.abs(Math.log(now.span / span)) < 0.2) return now;
         const { x, y } = await spot(id, Math.min(Math.max(at, now.from + now.span * 0.02), now.from + now.span * 0.95));
         await page(id).mouse.move(x, y);
-        await page(id).mouse.wheel(0, now.span > span ? -240 : 240);
-        await new Promise((resolve) => setTimeout(resolve, 30));
-        await page(id).evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 520))));
+        await page(id).mouse.wheel(0, Math.max(-600, Math.min(600, Math.log(span / now.span) / Math.log(1.0015))));
+        await page(id).evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
       }
       throw new Error(`${id}: not zoomed to ${span}`);
     },

@@ -41,3 +41,10 @@ it("times of the daemon become milliseconds", () => {
   const told = { start: "1970-01-01T00:00:00Z", end: "1970-01-01T00:01:00Z", coverage: [{ start: "1970-01-01T00:00:01.5Z", end: "1970-01-01T00:00:02Z", codec: "avc1" }], gaps: [], chunks: [] };
   expect(footageOf(told)).toEqual({ start: 0, end: 60_000, stretches: [stretch(1500, 2000, "avc1")], gaps: [], files: [] });
 });
+
+it("files end where the next begins, unless there is a gap", () => {
+  const stamp = (ms: number) => new Date(ms).toISOString();
+  const chunks = [[0, 10_010], [10_000, 19_990], [20_000, 30_000], [40_000, 50_000]].map(([start = 0, end = 0]) => ({ start: stamp(start), end: stamp(end) }));
+  const told = { start: stamp(0), end: stamp(60_000), coverage: [], gaps: [], chunks } as unknown as Parameters<typeof footageOf>[0];
+  expect(footageOf(told).files.map((one) => one.end)).toEqual([10_000, 20_000, 30_000, 50_000]);
+});

@@ -32,7 +32,12 @@ const LEAST_MS = 500;
 
 export function footageOf(timeline: Pick<Timeline, "start" | "end" | "coverage" | "gaps" | "chunks">): Footage {
   const span = <T extends { start: string; end: string }>(one: T) => ({ ...one, start: Date.parse(one.start), end: Date.parse(one.end) });
-  const files = timeline.chunks.map(({ start, end }) => span({ start, end }));
+  const files: Span[] = timeline.chunks.map(({ start, end }) => ({ start: Date.parse(start), end: Date.parse(end) }));
+  // Sound may reach a little into the next file, or end a little before it: each ends where the next begins.
+  for (const [index, file] of files.entries()) {
+    const next = files[index + 1];
+    if (next && next.start - file.end < LEAST_MS) file.end = Math.max(file.start, next.start);
+  }
   return { start: Date.parse(timeline.start), end: Date.parse(timeline.end), stretches: timeline.coverage.map(span), gaps: timeline.gaps.map(span), files };
 }
 

@@ -35,6 +35,8 @@ interface Slot {
   load: AbortController | null;
   /** Time of the picture that is shown, in seconds of the clip. */
   mediaTime: number;
+  /** Of the picture before, while they come one after the other. */
+  before: number | null;
 }
 
 /** Asked for that long before it is needed, at normal speed. */
@@ -49,14 +51,17 @@ export class PastPlayer {
   /** Has loaded, or loads, what follows the front. */
   private following: Slot | null = null;
   private isAsking = false;
+  /** What follows that one could not be fetched: asked for again only once it is needed. */
+  private noAhead: Cue | null = null;
   private wantsPlay = false;
   private rate = 1;
-  private frameSeconds = 0;
+  /** The last lengths of a picture that were seen. */
+  private lengths: number[] = [];
   private stepTo: number | null = null;
   private readonly end = new AbortController();
 
   constructor(videos: [HTMLVideoElement, HTMLVideoElement], private readonly hooks: Hooks) {
-    const slot = (video: HTMLVideoElement): Slot => ({ video, cue: null, url: null, want: null, load: null, mediaTime: 0 });
+    const slot = (video: HTMLVideoElement): Slot => ({ video, cue: null, url: null, want: null, load: null, mediaTime: 0, before: null });
     this.slots = [slot(videos[0]), slot(videos[1])];
     this.front = this.slots[0];
     for (const one of this.slots) this.listen(one);
@@ -78,7 +83,7 @@ export class PastPlayer {
 
   /** Length of one picture as they come, in seconds; 0 while it is not known. */
   get frameLength(): number {
-    return this.frameSeconds;
+    return [...this.lengths].sort((one, other) => one - other)[this.lengths.length >> 1] ?? 0;
   }
 
   /** Shows that moment: in the clip that is there when it holds it, else in the one that `cue` makes. */
@@ -124,7 +129,7 @@ export class PastPlayer {
   step(direction: 1 | -1, fallbackSeconds: number): boolean {
     const { cue, video } = this.front;
     if (!cue || video.readyState < 2) return true;
-    const length = this.frameSeconds || fallbackSeconds;
+    const length = this.frameLength || fallbackSeconds;
     // Into the middle of a picture: its edges are not exact.
     const base = this.stepTo ?? this.front.mediaTime;
     const to = base + direction * length;
@@ -170,9 +175,10 @@ export class PastPlayer {
 
   private presented(slot: Slot, mediaTime: number): void {
     if (!slot.cue) return;
-    const passed = mediaTime - slot.mediaTime;
-    // At a higher speed pictures are left out: the shortest step is the true one, unless it is noise.
-    if (!slot.video.paused && passed > 0.004 && passed < 0.5 && this.rate <= 1) this.frameSeconds = this.frameSeconds === 0 ? passed : Math.min(passed, this.frameSeconds * 1.02);
+    const passed = slot.before === null ? 0 : mediaTime - slot.before;
+    // At a higher speed pictures are left out.
+    if (passed > 0.004 && passed < 1.5 && this.rate <= 1) this.lengths = [...this.lengths.slice(-14), passed];
+    slot.before = slot.video.paused || slot.video.seeking ? null : mediaTime;
     slot.mediaTime = mediaTime;
     if (slot.video.paused && !slot.video.seeking) this.stepTo = null;
     this.hooks.frame(slot.cue.start + mediaTime * 1000);
@@ -221,6 +227,7 @@ export class PastPlayer {
   /** A seek that is under way comes to its end first: so each shows its picture while somebody drags. */
   private seekTo(slot: Slot, seconds: number): void {
     const { video } = slot;
+    slot.before = null;
     if (video.readyState === 0 || video.seeking) slot.want = seconds;
     else if (Math.abs(video.currentTime - seconds) < 0.001 && video.readyState >= 2) this.ready(slot);
     else video.currentTime = seconds;
@@ -264,7 +271,7 @@ export class PastPlayer {
   /** Near the end of a clip, what follows is asked for. */
   private look(): void {
     const { cue, video } = this.front;
-    if (!cue || this.pending || this.following || this.isAsking || video.paused) return;
+    if (!cue || this.pending || this.following || this.isAsking || video.paused || this.noAhead === cue) return;
     const left = cue.end - cue.start - video.currentTime * 1000;
     if (left < AHEAD_MS * Math.max(1, this.rate)) void this.prepare(cue);
   }
@@ -311,7 +318,10 @@ export class PastPlayer {
     const isNeeded = slot === this.pending || (slot === this.front && !this.pending);
     const at = slot === this.front && slot !== this.pending ? cue.start + slot.video.currentTime * 1000 : cue.at;
     const error = slot.video.error;
-    if (slot === this.following) this.following = null;
+    if (slot === this.following) {
+      this.following = null;
+      this.noAhead = this.front.cue;
+    }
     if (slot === this.pending) this.pending = null;
     // The one that is shown keeps its last picture.
     if (slot !== this.front) this.empty(slot);
@@ -322,7 +332,7 @@ export class PastPlayer {
   private empty(slot: Slot): void {
     slot.load?.abort();
     if (slot === this.following) this.following = null;
-    Object.assign(slot, { cue: null, url: null, want: null, load: null, mediaTime: 0 });
+    Object.assign(slot, { cue: null, url: null, want: null, load: null, mediaTime: 0, before: null });
     if (slot.video.hasAttribute("src")) {
       slot.video.removeAttribute("src");
       slot.video.load();

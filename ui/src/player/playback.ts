@@ -70,6 +70,8 @@ export class Playback {
   private turn = 0;
   private timers = { still: 0, busy: 0, rest: 0, note: 0, retry: 0 };
   private isScrubbing = false;
+  /** The picture of what was asked for last is not there yet: a still may stand for it. */
+  private isAwaiting = false;
   private heldAt: number | null = null;
   private isReady = false;
   private fps: number | null = null;
@@ -157,6 +159,7 @@ export class Playback {
     const turn = (this.turn += 1);
     this.stopWaiting();
     this.heldAt = null;
+    this.isAwaiting = true;
     this.at = to;
     this.become({ mode: "past", isPaused: !play, offer: null, note: "", encoding: null });
     // The picture stands until the new one is there.
@@ -178,7 +181,7 @@ export class Playback {
   /** While somebody drags: stills at once, video where it rests. */
   scrub = (to: number): void => {
     const at = Math.min(to, hostNow());
-    this.isScrubbing = true;
+    this.isScrubbing = this.isAwaiting = true;
     this.at = at;
     this.tellMoved();
     this.showStill(at);
@@ -362,10 +365,11 @@ export class Playback {
     }
     if (live.hasPicture) {
       this.notBusy();
-      this.hideStill();
+      this.isAwaiting = false;
+      this.become({ isStill: false });
     }
-    const isMine = this.view.surface === "live";
-    this.become({ note: live.note, ...(isMine ? { badge: live.badge, hasPicture: live.hasPicture } : {}) });
+    const isMine = this.view.surface === "live" && (this.view.mode === "live" || !live.hasPicture);
+    this.become({ note: live.note, ...(isMine ? { badge: live.badge } : {}), ...(this.view.surface === "live" ? { hasPicture: live.hasPicture } : {}) });
   }
 
   private liveMoved(): void {
@@ -375,7 +379,8 @@ export class Playback {
       this.at = shown;
       this.tellMoved();
     }
-    this.become({ delaySeconds: Math.max(0, Math.round((hostNow() - shown) / 100) / 10) });
+    const delay = Math.max(0, hostNow() - shown);
+    this.become({ delaySeconds: Math.round(delay / 100) / 10, ...(this.view.mode === "behind" ? { badge: text.behind(Math.round(delay / 1000)) } : {}) });
   }
 
   private pastMoved(at: number): void {
@@ -389,8 +394,13 @@ export class Playback {
 
   private pastShown(): void {
     if (this.view.mode !== "past") return;
-    this.stopWaiting();
-    this.hideStill();
+    // Somebody still drags: what they rest on comes next.
+    const isPassed = this.isScrubbing && this.timers.rest !== 0;
+    if (!isPassed) {
+      this.isAwaiting = false;
+      this.stopWaiting();
+      this.become({ isStill: false });
+    }
     if (this.view.surface === "live") {
       this.become({ surface: "past" });
       this.live?.setAside();
@@ -449,7 +459,7 @@ export class Playback {
     const found = this.previews.now(at);
     if (found) return this.drawStill(found.bitmap, found.at);
     this.previews.want(at, () => {
-      const late = this.isScrubbing || this.view.isBusy || this.view.offer !== null ? this.previews.now(this.at) : null;
+      const late = this.isAwaiting || this.view.offer !== null ? this.previews.now(this.at) : null;
       if (late) this.drawStill(late.bitmap, late.at);
     });
   }
@@ -461,12 +471,6 @@ export class Playback {
     canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
     if (this.elements) this.elements.frame.dataset["still"] = new Date(at).toISOString();
     this.become({ isStill: true, hasPicture: true, badge: text.recorded(clockTime(this.at)) });
-  }
-
-  private hideStill(): void {
-    // Somebody still drags: the video is behind.
-    if (this.isScrubbing && this.timers.rest !== 0) return;
-    this.become({ isStill: false });
   }
 
   private soonBusy(): void {

@@ -1,5 +1,6 @@
 // What the player says, wherever it is shown.
 export const player = {
+  behind: (seconds: number) => `${seconds} s ago`,
   recorded: (when: string) => `Recorded ${when}`,
   encoding: (percent: number) => `Encoding for this browser… ${percent} %`,
   gap: (reason: string, next: string) => `${reason}. Going on at ${next}.`,

@@ -174,6 +174,8 @@ class Machine {
       coverage: data.coverage, gaps: data.gaps, growing, incidents: data.incidents, sound: data.sound, stepMs: data.stepMs,
       pins: pins.map((one) => ({ start: Date.parse(one.start), end: Date.parse(one.end) })), clip,
     }, this.colours, this.font);
+    // What the pointer hits: for whoever looks from outside.
+    Object.assign(this.canvas.dataset, { from: Math.round(view.from), span: Math.round(view.span) });
     this.speak(at);
     this.fetchAhead();
   };
@@ -187,8 +189,6 @@ class Machine {
     const set = (name: string, value: string) => this.canvas.setAttribute(name, value);
     set("aria-valuenow", Math.min(100, Math.max(0, ((at - view.from) / view.span) * 100)).toFixed(1));
     set("aria-valuetext", text.timelineAt(fullTime(at), duration(view.span / 1000)));
-    set("data-from", String(Math.round(view.from)));
-    set("data-span", String(Math.round(view.span)));
   }
 
   /** Stills over what is shown are there before somebody points at them. */
