@@ -152,6 +152,50 @@ export interface Operations {
       };
     };
   };
+  /** Forgets all kept replies */
+  "POST /api/cache/clear": {
+    path: Nothing;
+    query: Nothing;
+    body: undefined;
+    reply: {
+      data: {
+        removed: number;
+      };
+      success: boolean;
+    };
+  };
+  /** Forgets replies whose address holds this; `*` stands for anything */
+  "POST /api/cache/invalidate": {
+    path: Nothing;
+    query: Nothing;
+    body: {
+      pattern: string;
+    };
+    reply: {
+      data: {
+        removed: number;
+      };
+      success: boolean;
+    };
+  };
+  /** How often a reply was given again */
+  "GET /api/cache/stats": {
+    path: Nothing;
+    query: Nothing;
+    body: undefined;
+    reply: {
+      data: {
+        evictions: number;
+        hitRate: string;
+        hits: number;
+        maxSize: number;
+        misses: number;
+        sets: number;
+        size: number;
+      };
+      success: boolean;
+    };
+  };
   /** What is configured, passwords apart */
   "GET /api/cameras": {
     path: Nothing;
@@ -981,6 +1025,14 @@ export interface Operations {
         transactions: number;
         written_bytes: number;
       };
+      serving: {
+        cache_hits: number;
+        cache_misses: number;
+        limited: number;
+        overloaded: number;
+        viewers: number;
+        viewers_refused: number;
+      };
       transcoder: {
         current: {
           began: string;
@@ -995,7 +1047,7 @@ export interface Operations {
         detail: string | null;
         enabled: boolean;
         forced: boolean;
-        gate: "open" | "database" | "disabled" | "volume" | "schedule" | "cpu" | "io_wait" | "io_pressure" | "recorder" | "battery" | "thermal" | "space" | "encoder" | "write_budget" | "pause" | "error_pause" | "idle";
+        gate: "open" | "database" | "disabled" | "volume" | "library" | "schedule" | "cpu" | "io_wait" | "io_pressure" | "recorder" | "battery" | "thermal" | "space" | "encoder" | "write_budget" | "pause" | "error_pause" | "idle";
         next_run: string | null;
         originals: {
           bytes: number;
@@ -1201,7 +1253,7 @@ export interface Operations {
         detail: string | null;
         enabled: boolean;
         forced: boolean;
-        gate: "open" | "database" | "disabled" | "volume" | "schedule" | "cpu" | "io_wait" | "io_pressure" | "recorder" | "battery" | "thermal" | "space" | "encoder" | "write_budget" | "pause" | "error_pause" | "idle";
+        gate: "open" | "database" | "disabled" | "volume" | "library" | "schedule" | "cpu" | "io_wait" | "io_pressure" | "recorder" | "battery" | "thermal" | "space" | "encoder" | "write_budget" | "pause" | "error_pause" | "idle";
         next_run: string | null;
         originals: {
           bytes: number;
@@ -1245,7 +1297,7 @@ export interface Operations {
         detail: string | null;
         enabled: boolean;
         forced: boolean;
-        gate: "open" | "database" | "disabled" | "volume" | "schedule" | "cpu" | "io_wait" | "io_pressure" | "recorder" | "battery" | "thermal" | "space" | "encoder" | "write_budget" | "pause" | "error_pause" | "idle";
+        gate: "open" | "database" | "disabled" | "volume" | "library" | "schedule" | "cpu" | "io_wait" | "io_pressure" | "recorder" | "battery" | "thermal" | "space" | "encoder" | "write_budget" | "pause" | "error_pause" | "idle";
         next_run: string | null;
         originals: {
           bytes: number;
@@ -1289,7 +1341,7 @@ export interface Operations {
         detail: string | null;
         enabled: boolean;
         forced: boolean;
-        gate: "open" | "database" | "disabled" | "volume" | "schedule" | "cpu" | "io_wait" | "io_pressure" | "recorder" | "battery" | "thermal" | "space" | "encoder" | "write_budget" | "pause" | "error_pause" | "idle";
+        gate: "open" | "database" | "disabled" | "volume" | "library" | "schedule" | "cpu" | "io_wait" | "io_pressure" | "recorder" | "battery" | "thermal" | "space" | "encoder" | "write_budget" | "pause" | "error_pause" | "idle";
         next_run: string | null;
         originals: {
           bytes: number;
@@ -1331,7 +1383,7 @@ export interface Operations {
       force?: boolean;
     };
     reply: {
-      gate: "open" | "database" | "disabled" | "volume" | "schedule" | "cpu" | "io_wait" | "io_pressure" | "recorder" | "battery" | "thermal" | "space" | "encoder" | "write_budget" | "pause" | "error_pause" | "idle";
+      gate: "open" | "database" | "disabled" | "volume" | "library" | "schedule" | "cpu" | "io_wait" | "io_pressure" | "recorder" | "battery" | "thermal" | "space" | "encoder" | "write_budget" | "pause" | "error_pause" | "idle";
       queued: number;
       success: boolean;
     };
@@ -1415,6 +1467,110 @@ export interface Operations {
     query: Nothing;
     body: undefined;
     reply: unknown;
+  };
+  /** Who watches now, no later than 15 s */
+  "GET /api/viewer/active": {
+    path: Nothing;
+    query: { "device"?: string };
+    body: undefined;
+    reply: {
+      devices: Record<string, number>;
+      sessions: {
+        agent: string;
+        began: string;
+        client: string;
+        device: string;
+        ended: boolean;
+        last: string;
+        number: number;
+        watched_seconds: number;
+      }[];
+      viewers: number;
+    };
+  };
+  /** And is still there; 404: start anew */
+  "POST /api/viewer/heartbeat": {
+    path: Nothing;
+    query: Nothing;
+    body: {
+      session: string;
+    };
+    reply: {
+      device: string;
+      expires_seconds: number;
+    };
+  };
+  /** Who watched in the last 90 days, newest first, with the sums of each device over all pages */
+  "GET /api/viewer/history": {
+    path: Nothing;
+    query: { "device"?: string; "from"?: string | number; "to"?: string | number; "limit"?: number; "before"?: number };
+    body: undefined;
+    reply: {
+      next: number | null;
+      sessions: {
+        agent: string;
+        began: string;
+        client: string;
+        device: string;
+        ended: boolean;
+        last: string;
+        number: number;
+        watched_seconds: number;
+      }[];
+      totals: {
+        device: string;
+        last: string;
+        sessions: number;
+        watched_seconds: number;
+      }[];
+    };
+  };
+  /** Somebody begins to watch */
+  "POST /api/viewer/start": {
+    path: Nothing;
+    query: Nothing;
+    body: {
+      device: string;
+    };
+    reply: {
+      device: string;
+      expires_seconds: number;
+      heartbeat_seconds: number;
+      number: number;
+      session: string;
+    };
+  };
+  /** How many watch, and what could not be counted */
+  "GET /api/viewer/stats": {
+    path: Nothing;
+    query: { "device"?: string };
+    body: undefined;
+    reply: {
+      devices: Record<string, number>;
+      forgotten: number;
+      refused: number;
+      viewers: number;
+      viewers_max: number;
+      waiting: number;
+    };
+  };
+  /** And leaves */
+  "POST /api/viewer/stop": {
+    path: Nothing;
+    query: Nothing;
+    body: {
+      session: string;
+    };
+    reply: {
+      agent: string;
+      began: string;
+      client: string;
+      device: string;
+      ended: boolean;
+      last: string;
+      number: number;
+      watched_seconds: number;
+    };
   };
   /** Files of the page */
   "GET /assets/{name}": {
@@ -1506,7 +1662,7 @@ export interface Operations {
   /** The live playlist; 503 before the first segment */
   "GET /host/stream/{device}/segments/output.m3u8": {
     path: { "device": string };
-    query: Nothing;
+    query: { "session"?: string };
     body: undefined;
     reply: unknown;
   };
