@@ -303,6 +303,8 @@ fn the_system_says_who_works_and_admins_alone_switch() {
     rig.until_text("section[aria-label=Storage]", "of 32.0 MiB");
     rig.until_text("section[aria-label=Database]", "Ready");
     rig.until_text(".table", "cam");
+    rig.until_text("section[aria-label=Viewers]", "Nobody watches.");
+    rig.until_text("section[aria-label=\"Replies given again\"]", "Made anew");
 
     rig.click("[data-transcoder] [data-act=switch]");
     rig.ask("until_count", json!({"selector": "[data-transcoder=disabled]", "count": 1}));
@@ -324,7 +326,7 @@ fn the_system_says_who_works_and_admins_alone_switch() {
     rig.ask("sign_out", json!({}));
     rig.go("/system", "form.door");
     rig.ask("login", json!({"username": "vera", "password": "look-and-see", "wait": "[data-transcoder]"}));
-    assert_eq!(rig.count("[data-act=switch], [data-transcoder] button"), 0);
+    assert_eq!(rig.count("[data-act=switch], [data-transcoder] button, [data-act=clear-cache], [data-viewers]"), 0);
     rig.go("/incidents", ".page-head h1");
     assert_eq!(rig.count(".incidents input, .incident-acts"), 0);
     rig.is_clean();

@@ -7,6 +7,7 @@ import type { Device, State } from "../../api/types";
 import { ErrorState, Skeleton } from "../../kit/States";
 import { StatusBadge } from "../../kit/StatusBadge";
 import { Table, type Column } from "../../kit/Table";
+import { useCan } from "../../session/session";
 import { useHostState } from "../../store/state";
 import { system as text } from "../../strings/en/system";
 import { bytes, duration, time } from "../../time/format";
@@ -15,6 +16,7 @@ import { Charts, useHistory } from "./Charts";
 import { cardDays, ENDURANCE_DEFAULT, ENDURANCES, lostOf, rateOf, sum, type History } from "./facts";
 import { Cleaner, Database, Storage } from "./Keeping";
 import { lengthOf } from "./length";
+import { Cache, Viewers } from "./Serving";
 import { Transcoder } from "./Transcoder";
 import "./system.css";
 
@@ -25,6 +27,7 @@ const ENDURANCE_KEY = "capstan.endurance";
 export function System() {
   const { data: state, error, refetch } = useHostState();
   const history = useHistory();
+  const can = useCan();
   return (
     <>
       <header className="page-head">
@@ -48,8 +51,10 @@ export function System() {
             <Transcoder devices={state.devices} />
             <Cleaner cleaner={state.cleaner} />
             <Database registry={state.registry} />
+            {can("admin") && <Cache />}
           </div>
           {state.devices.length > 0 && <Cameras devices={state.devices} />}
+          {can("operator") && <Viewers devices={state.devices} />}
           {state.webhooks.length > 0 && <Webhooks webhooks={state.webhooks} />}
           <Actors state={state} />
         </>
