@@ -185,13 +185,7 @@ impl Walk {
             ("POST", "/api/host/pins") => {
                 let good = json!({"device": "cam", "start": self.chunk["start"], "end": soon, "why": "a look"});
                 let bad = [("end", json!(1)), ("until", json!("soon")), ("why", json!("")), ("device", json!(5))];
-                let with = |(name, value): (&str, Value)| {
-                    let mut body = good.clone();
-                    body[name] = value;
-                    body
-                };
-                let bad = bad.into_iter().map(with).collect();
-                (good, bad)
+                (good.clone(), bad.into_iter().map(|(name, value)| contract::with(&good, name, value)).collect())
             }
             ("PATCH", "/api/host/incidents") => {
                 (json!({"ids": [INCIDENT, "none"], "acknowledged": true}), vec![json!({"acknowledged": true})])
@@ -207,6 +201,9 @@ impl Walk {
             }
             ("POST", "/api/auth/login") => {
                 (json!({"username": USER, "password": PASSWORD}), vec![json!({"username": USER, "password": 5})])
+            }
+            ("POST", "/api/auth/password") => {
+                (json!({"password": PASSWORD, "new_password": "another-one"}), vec![json!({"password": PASSWORD})])
             }
             ("POST", "/api/host/share") => {
                 let (start, end) = (&self.chunk["start"], &self.chunk["end"]);
@@ -323,6 +320,8 @@ impl Walk {
             _ if is_unbuilt => &[404],
             // Its checks judge the machine this runs on.
             "/api/host/health" => &[200, 503],
+            // Nobody is signed in here: what it does is in src/web/tests/access.
+            "/api/auth/password" => &[403],
             // No original of anything is kept here.
             "/api/transcode/rollback" => &[404],
             // What is taken away: the end of maintenance is a state of the device.

@@ -66,3 +66,10 @@ fn is_of(value: &Value, kind: &str) -> bool {
         other => panic!("unknown type {other}"),
     }
 }
+
+/// The same but for one field.
+pub fn with(body: &Value, name: &str, value: Value) -> Value {
+    let mut body = body.clone();
+    body[name] = value;
+    body
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::storage::layout::ColdLayout;
 
 fn entry(start_s: i64, bytes: u64) -> ChunkEntry {
     ChunkEntry {
