@@ -128,7 +128,8 @@ export class PastPlayer {
   /** One picture on or back. False: it lies in another clip. */
   step(direction: 1 | -1, fallbackSeconds: number): boolean {
     const { cue, video } = this.front;
-    if (!cue || video.readyState < 2) return true;
+    // A step may come while the one before is still under way.
+    if (!cue || video.readyState < 1) return true;
     const length = this.frameLength || fallbackSeconds;
     // Into the middle of a picture: its edges are not exact.
     const base = this.stepTo ?? this.front.mediaTime;

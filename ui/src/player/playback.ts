@@ -18,6 +18,8 @@ const BUSY_AFTER_MS = 400;
 const REST_MS = 140;
 const NOTE_MS = 4000;
 const RETRY_MS = 2000;
+/** What a clip of one file alone leaves out at its start: less than a picture. */
+const EDGE_MS = 2;
 /** A live picture that was held for longer goes on from where it was held. */
 const HELD_MS = 8000;
 
@@ -289,7 +291,8 @@ export class Playback {
     const span = clipAt(stretch, at, canPlay ? CLIP_MS : ENCODED_MS);
     const isCareful = file !== null && this.careful.some((one) => one.start < span.end && span.start < one.end);
     if (isCareful) {
-      span.start = Math.max(span.start, file.start);
+      // Times are told to the millisecond below: the very start may belong to the file before.
+      span.start = Math.max(span.start, file.start + EDGE_MS);
       span.end = Math.min(span.end, file.end);
     }
     return { ...span, at, asH264: !canPlay };
@@ -398,7 +401,8 @@ export class Playback {
     const isPassed = this.isScrubbing && this.timers.rest !== 0;
     if (!isPassed) {
       this.isAwaiting = false;
-      this.stopWaiting();
+      // What was said of how it came here stays for as long as it takes to read.
+      this.stopWaiting(true);
       this.become({ isStill: false });
     }
     if (this.view.surface === "live") {
@@ -439,7 +443,7 @@ export class Playback {
     if (turn !== this.turn) return;
     // One file of many: what lies in the others still plays.
     const file = place?.file ?? null;
-    const isWhole = file === null || cue.end - cue.start <= file.end - file.start + 1;
+    const isWhole = file === null || cue.end - cue.start <= file.end - file.start;
     if (file && !isWhole) {
       this.careful.push({ start: cue.start, end: cue.end });
       this.become({ mode: "past" });
@@ -483,8 +487,8 @@ export class Playback {
     this.become({ isBusy: false });
   }
 
-  private stopWaiting(): void {
-    for (const name of ["still", "busy", "rest", "note", "retry"] as const) {
+  private stopWaiting(keepsNote = false): void {
+    for (const name of ["still", "busy", "rest", "retry", ...(keepsNote ? [] : (["note"] as const))] as const) {
       window.clearTimeout(this.timers[name]);
       this.timers[name] = 0;
     }
