@@ -68,7 +68,7 @@ const actions = {
   async login({ username, password, wait }) {
     await page.locator('form.door input[name="username"]').fill(username);
     await page.locator('form.door input[name="password"]').fill(password);
-    await page.locator("form.door button").click();
+    await page.locator('form.door button[type="submit"]').click();
     await page.locator(wait).first().waitFor();
     return where();
   },

@@ -150,14 +150,19 @@ const actions = {
     return page.locator(what).evaluate((canvas) => canvas.width);
   },
 
-  /** Frames that the first video decoded, once there are some and 10 more. */
+  /** Frames that the video which plays decoded, once there are some and 10 more; a page may have others that wait. */
   async video(where) {
     const page = await tab(where);
-    await page.waitForFunction(() => (document.querySelector("video")?.getVideoPlaybackQuality().totalVideoFrames ?? 0) > 0);
-    const frames = () => page.locator("video").first().evaluate((video) => video.getVideoPlaybackQuality().totalVideoFrames);
-    const before = await frames();
-    await page.waitForFunction((least) => document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames >= least, before + 10);
-    return { width: await page.locator("video").first().evaluate((video) => video.videoWidth), frames: await frames() };
+    const playing = () => {
+      const all = [...document.querySelectorAll("video")];
+      const told = all.map((video) => ({ width: video.videoWidth, frames: video.getVideoPlaybackQuality().totalVideoFrames }));
+      return told.sort((a, b) => b.frames - a.frames)[0] ?? { width: 0, frames: 0 };
+    };
+    const more = async (least) => {
+      const found = await page.waitForFunction(`((least) => { const it = (${playing})(); return it.frames >= least ? it : null; })(${least})`);
+      return found.jsonValue();
+    };
+    return more((await more(1)).frames + 10);
   },
 
   /** Whether a text that looked like a script became one, in any tab. */
