@@ -289,7 +289,7 @@ fn a_chunk_goes_under_the_page(daemon: &TestDaemon, browser: &mut Browser) {
     until("it says what is gone, and goes on behind it", 30, || {
         let now = browser.ask("device.state", json!({"id": CAM}));
         let told = now["said"].as_array().unwrap().iter().filter_map(Value::as_str);
-        if let Some(note) = told.filter(|note| note.contains("Going on at")).last() {
+        if let Some(note) = told.rev().find(|note| note.contains("Going on at")) {
             note.clone_into(&mut said);
         }
         !said.is_empty() && now["at"].as_i64() >= Some(at(&gone["end"]) - 100)
