@@ -36,6 +36,7 @@ export function deviceActions({ context, base, until, problems }) {
         from: Number(canvas.dataset.from),
         span: Number(canvas.dataset.span),
         url: location.href,
+        said: window.said ?? [],
       };
     });
 
@@ -67,6 +68,12 @@ export function deviceActions({ context, base, until, problems }) {
       await tab.setViewportSize({ width, height });
       await tab.goto(new URL(`/device/${encodeURIComponent(id)}${query}`, base).href);
       await tab.locator(".timeline-canvas[data-span]").waitFor();
+      // What is said goes away again: all of it is kept.
+      await tab.evaluate(() => {
+        window.said = [];
+        const note = document.querySelector(".player-note");
+        new MutationObserver(() => note.textContent !== "" && window.said.push(note.textContent)).observe(note, { childList: true, characterData: true, subtree: true });
+      });
       return state(id);
     },
 

@@ -147,8 +147,8 @@ function Shown({ device }: { device: Device }) {
         </div>
         <StatusBadge status={isAway ? "unknown" : device.status} {...(device.since ? { title: common.since(time(device.since)) } : {})} />
         <span className="spacer" />
-        <Button icon="again" data-act="restart" onClick={() => setDialog("restart")}>{player.restart.button}</Button>
-        <Button icon="calendar" data-act="calendar" onClick={actions.calendar}>{text.calendar}</Button>
+        <Button icon="again" data-act="restart" aria-label={player.restart.button} title={player.restart.button} onClick={() => setDialog("restart")}><span className="where-wide">{player.restart.button}</span></Button>
+        <Button icon="calendar" data-act="calendar" aria-label={text.calendar} title={text.calendar} onClick={actions.calendar}><span className="where-wide">{text.calendar}</span></Button>
         <ModeSwitch playback={playback} day={day} ready={ready} />
       </header>
       {device.reason && <p className="device-reason" role="status">{device.reason}</p>}
