@@ -59,6 +59,11 @@ export function Grid({ groups, columns: wanted, sizes, showArea, isWhole }: Prop
   });
 
   const focusOn = useRef<string | null>(place.active);
+  // A wall that was hidden while another page loaded, and is shown again, is not made anew: only layout effects run again.
+  useLayoutEffect(() => {
+    if (place.active === null) return;
+    grid.current?.querySelector<HTMLElement>(`[data-tile="${CSS.escape(place.active)}"]`)?.focus({ preventScroll: true });
+  }, []);
   useEffect(() => {
     if (focusOn.current === null || rows.length === 0) return;
     const tile = grid.current?.querySelector<HTMLElement>(`[data-tile="${CSS.escape(focusOn.current)}"]`);
