@@ -153,13 +153,12 @@ const actions = {
   /** Frames that the video which plays decoded, once there are some and 10 more; a page may have others that wait. */
   async video(where) {
     const page = await tab(where);
-    const playing = () => {
-      const all = [...document.querySelectorAll("video")];
-      const told = all.map((video) => ({ width: video.videoWidth, frames: video.getVideoPlaybackQuality().totalVideoFrames }));
-      return told.sort((a, b) => b.frames - a.frames)[0] ?? { width: 0, frames: 0 };
-    };
     const more = async (least) => {
-      const found = await page.waitForFunction(`((least) => { const it = (${playing})(); return it.frames >= least ? it : null; })(${least})`);
+      const found = await page.waitForFunction((least) => {
+        const all = [...document.querySelectorAll("video")];
+        const told = all.map((video) => ({ width: video.videoWidth, frames: video.getVideoPlaybackQuality().totalVideoFrames }));
+        return told.find(({ frames }) => frames >= least) ?? null;
+      }, least);
       return found.jsonValue();
     };
     return more((await more(1)).frames + 10);

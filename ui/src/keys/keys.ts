@@ -22,12 +22,14 @@ export function boundNow(): Scope[] {
   return [...scopes].map((scope) => scope.current).filter((scope) => scope.bindings.length > 0);
 }
 
-/** The binding of that key, after `before` was pressed. */
+/** The binding of that key, after `before` was pressed. Two in a row are meant as such, wherever they are bound. */
 export function find(all: Scope[], key: string, before: string | null): Binding | null {
-  const both = before === null ? null : `${before} ${key}`;
-  for (const scope of [...all].reverse()) {
-    const found = scope.bindings.find((one) => one.keys === both) ?? scope.bindings.find((one) => one.keys === key);
-    if (found) return found;
+  const wanted = before === null ? [key] : [`${before} ${key}`, key];
+  for (const keys of wanted) {
+    for (const scope of [...all].reverse()) {
+      const found = scope.bindings.find((one) => one.keys === keys);
+      if (found) return found;
+    }
   }
   return null;
 }
