@@ -23,7 +23,7 @@ awk -F '\t' -v machine="$machine" -v day="$(date -u +%F)" '
     /^#/ {
         print "# The numbers, ours beside the promised ones\n"
         print "Written by `make bench` from `benches/claims.tsv` and what the benches print; do not edit."
-        print "Last run: " day ", " machine ".\n"
+        print "Last run: " day ", " machine "; what did not run then stands as it was found last.\n"
         print "| claim | how measured | baseline, same run | ours | limit |"
         print "|---|---|---|---|---|"
         next
