@@ -9,7 +9,7 @@ export const detection = {
   camera: "Try them on",
   noCamera: "No camera to try them on",
   preview: "What these thresholds say",
-  previewHint: "The newest picture and the last two minutes, judged by what is typed above.",
+  previewHint: "The newest picture and the last two minutes, judged by what is typed above. An estimate: the daemon also looks at which pixels hang together.",
   picture: "Newest picture with the rows that are looked at",
   noPicture: "No live picture",
   noFrames: "Nothing was looked at in these two minutes.",
