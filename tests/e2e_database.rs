@@ -7,12 +7,12 @@ mod common;
 use std::{
     path::Path,
     process::{Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::Duration,
 };
 
-use common::{Dice, LoopDisk, Setup, TestDaemon, Turn, holds_within, http, now, rounds, skip, until};
+use common::{Dice, LoopDisk, Setup, TestDaemon, Turn, http, now, rounds, skip, until};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -99,18 +99,21 @@ fn a_kill_while_much_is_entered_takes_nothing_that_was_answered() {
     for _ in 0..rounds(4) {
         until("the database is open", 20, || is_complete(&daemon));
         let address = daemon.address();
-        let is_over = AtomicBool::new(false);
+        let (is_over, answers) = (AtomicBool::new(false), AtomicU64::new(0));
         let entered = thread::scope(|scope| {
             // Areas cost no actor: four write at once, as quickly as they are answered.
             let writers: Vec<_> = (0..4_u64)
                 .map(|writer| {
-                    let is_over = &is_over;
+                    let (is_over, answers) = (&is_over, &answers);
                     scope.spawn(move || {
                         let mut mine = Vec::new();
                         for number in (next..).take_while(|_| !is_over.load(Ordering::Relaxed)) {
                             let name = format!("area-{writer}-{number}");
                             match http::send(address, "POST", "/api/areas", &json!({"name": name})) {
-                                Ok(reply) if [200, 201].contains(&reply.status) => mine.push((name, number)),
+                                Ok(reply) if [200, 201].contains(&reply.status) => {
+                                    mine.push((name, number));
+                                    answers.fetch_add(1, Ordering::Relaxed);
+                                }
                                 Ok(reply) => panic!("{}", reply.text()),
                                 Err(_) => break,
                             }
@@ -119,8 +122,9 @@ fn a_kill_while_much_is_entered_takes_nothing_that_was_answered() {
                     })
                 })
                 .collect();
-            // Some moment of a life, by chance.
-            holds_within(Duration::from_millis(dice.between(50, 600)), || false);
+            // In the middle of some answer or other.
+            let enough = dice.between(10, 120);
+            until("much is entered", 30, || answers.load(Ordering::Relaxed) >= enough);
             daemon.kill();
             is_over.store(true, Ordering::Relaxed);
             writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect::<Vec<_>>()

@@ -15,11 +15,7 @@ use capstan::{
     clock::{Clock, Utc90k},
     config::Storage,
     ids::DeviceId,
-    media::{AudioCodec, AudioConfig},
-    merge::{
-        chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, TrackRun},
-        recover::verify_file,
-    },
+    merge::recover::verify_file,
     storage::{
         DeviceIndex, Place, Volume, inventory,
         layout::{ChunkKey, RingSlot, Shelf, Sibling},
@@ -27,7 +23,7 @@ use capstan::{
         transfer::bring_away,
     },
 };
-use common::{LoopDisk, skip};
+use common::{LoopDisk, chunks::sealed_sound, skip};
 
 const START: Utc90k = Utc90k::from_seconds(1_795_143_600);
 const KEY: ChunkKey = ChunkKey { start_ms: 1_795_143_600_000, generation: 0 };
@@ -62,21 +58,7 @@ fn load(home: &Volume, away: Option<&Arc<Volume>>) -> DeviceIndex {
 
 /// A sealed, durable chunk in the ring, with what lies beside it.
 fn record(volume: &Arc<Volume>) {
-    let audio = AudioConfig {
-        codec: AudioCodec::Aac,
-        sample_rate: 48_000,
-        channels: 1,
-        samples_per_frame: 1024,
-        specific: vec![0x11, 0x88],
-    };
-    let spec = ChunkSpec { device: cam(), start: START, generation: 0, video: None, audio: Some(audio), fps: 0.0 };
-    let mut writer = ChunkWriter::create(Arc::clone(volume), spec).unwrap();
-    let samples: Vec<_> =
-        (0..46).map(|at| OutSample { duration: 1024, cts: 0, sync: true, data: at * 64..(at + 1) * 64 }).collect();
-    let run = TrackRun { base: 0, samples: &samples, es: &[7; 46 * 64] };
-    writer.append(&Fragment { video: None, audio: Some(run) }).unwrap();
-    writer.commit(MarkInfo::default()).unwrap();
-    let sealed = writer.seal().unwrap();
+    let sealed = sealed_sound(volume, &cam(), START, 0);
     let slot = RingSlot::of(START, 600);
     let to = volume.layout().ring_chunk(&cam(), slot);
     let lines = siblings::path(volume, &cam(), Sibling::Metadata, KEY, Place::Ring(slot));

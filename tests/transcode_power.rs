@@ -10,12 +10,7 @@ use capstan::{
     clock::{Clock, Utc90k},
     config::Storage,
     ids::DeviceId,
-    media::{AudioCodec, AudioConfig},
-    merge::{
-        chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, TrackRun},
-        handover::key_of,
-        recover::verify_file,
-    },
+    merge::{handover::key_of, recover::verify_file},
     storage::{
         ChunkEntry, DeviceIndex, Place, Volume, inventory,
         layout::{Companion, RingSlot},
@@ -26,7 +21,7 @@ use capstan::{
         swap::Swap,
     },
 };
-use common::{LoopDisk, skip};
+use common::{LoopDisk, chunks::sealed_sound, skip};
 
 const START: Utc90k = Utc90k::from_seconds(1_795_143_600);
 const KEEP: Keeping = Keeping { now: START, delete_after: Some(Utc90k::from_seconds(1_795_243_600)) };
@@ -42,21 +37,7 @@ fn open(root: &Path) -> Arc<Volume> {
 
 /// A sealed, durable chunk under this path.
 fn write(volume: &Arc<Volume>, start: Utc90k, generation: u32, to: &Path) -> ChunkEntry {
-    let audio = AudioConfig {
-        codec: AudioCodec::Aac,
-        sample_rate: 48_000,
-        channels: 1,
-        samples_per_frame: 1024,
-        specific: vec![0x11, 0x88],
-    };
-    let spec = ChunkSpec { device: cam(), start, generation, video: None, audio: Some(audio), fps: 0.0 };
-    let mut writer = ChunkWriter::create(Arc::clone(volume), spec).unwrap();
-    let samples: Vec<_> =
-        (0..46).map(|at| OutSample { duration: 1024, cts: 0, sync: true, data: at * 64..(at + 1) * 64 }).collect();
-    let run = TrackRun { base: 0, samples: &samples, es: &[7; 46 * 64] };
-    writer.append(&Fragment { video: None, audio: Some(run) }).unwrap();
-    writer.commit(MarkInfo::default()).unwrap();
-    let sealed = writer.seal().unwrap();
+    let sealed = sealed_sound(volume, &cam(), start, generation);
     let folder = to.parent().unwrap();
     volume.mkdir_all(folder).unwrap();
     volume.rename(&sealed.path, to).unwrap();

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
 pub mod browser;
+pub mod chunks;
 pub mod contract;
 pub mod daemon;
 pub mod disk;

@@ -1,0 +1,30 @@
+//! Chunks without a daemon: written and sealed by the recorder's own writer.
+
+use std::sync::Arc;
+
+use capstan::{
+    clock::Utc90k,
+    ids::DeviceId,
+    media::{AudioCodec, AudioConfig},
+    merge::chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, SealedChunk, TrackRun},
+    storage::Volume,
+};
+
+/// A second of sound: sealed and durable, still where chunks grow.
+pub fn sealed_sound(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k, generation: u32) -> SealedChunk {
+    let audio = AudioConfig {
+        codec: AudioCodec::Aac,
+        sample_rate: 48_000,
+        channels: 1,
+        samples_per_frame: 1024,
+        specific: vec![0x11, 0x88],
+    };
+    let spec = ChunkSpec { device: device.clone(), start, generation, video: None, audio: Some(audio), fps: 0.0 };
+    let mut writer = ChunkWriter::create(Arc::clone(volume), spec).unwrap();
+    let samples: Vec<_> =
+        (0..46).map(|at| OutSample { duration: 1024, cts: 0, sync: true, data: at * 64..(at + 1) * 64 }).collect();
+    let run = TrackRun { base: 0, samples: &samples, es: &[7; 46 * 64] };
+    writer.append(&Fragment { video: None, audio: Some(run) }).unwrap();
+    writer.commit(MarkInfo::default()).unwrap();
+    writer.seal().unwrap()
+}
