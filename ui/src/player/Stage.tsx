@@ -3,7 +3,8 @@ import { useEffect, useRef, useSyncExternalStore, type ReactNode } from "react";
 import { Button } from "../kit/Button";
 import { device as text } from "../strings/en/device";
 import { player } from "../strings/en/player";
-import type { Playback, PlaybackView } from "./playback";
+import type { Playback } from "./playback";
+import type { PlaybackView } from "./view";
 import "./player.css";
 
 export function usePlayback(playback: Playback): PlaybackView {

@@ -1,5 +1,5 @@
 // One device, live and past, behind one set of controls: decides which player shows what, and says so. Outside React.
-import { ApiError, errorOf, messageOf } from "../api/error";
+import { messageOf, type ApiError } from "../api/error";
 import { onResync } from "../events/hub";
 import { player as text } from "../strings/en/player";
 import { clockTime, hostNow } from "../time/format";
@@ -8,6 +8,8 @@ import { FootageMap, type Place } from "./footage_map";
 import { LivePlayer, type View as LiveView } from "./live";
 import { PastPlayer, type Cue } from "./past";
 import { Previews } from "./previews";
+import { reasonOf } from "./reason";
+import { BEGIN, type Elements, type PlaybackView } from "./view";
 
 /** Nearer to now than this is live: it has not come as far as the playlist yet. */
 export const LIVE_EDGE_MS = 3000;
@@ -24,39 +26,6 @@ const EDGE_MS = 2;
 const HELD_MS = 8000;
 
 export const SPEEDS = [0.25, 0.5, 1, 1.5, 2, 4, 8, 16];
-
-export interface PlaybackView {
-  /** `behind`: from the live window in RAM, not yet on the disk. */
-  mode: "live" | "behind" | "past";
-  /** Which of the players is to be seen. */
-  surface: "live" | "past";
-  isPaused: boolean;
-  isBusy: boolean;
-  isStill: boolean;
-  rate: number;
-  volume: number;
-  isMuted: boolean;
-  badge: string;
-  note: string;
-  hasPicture: boolean;
-  delaySeconds: number | null;
-  /** The codec that this browser lacks: H.264 can be asked for. */
-  offer: string | null;
-  /** How far the encoding for this browser is, 0 to 1. */
-  encoding: number | null;
-}
-
-export interface Elements {
-  frame: HTMLElement;
-  live: HTMLVideoElement;
-  past: [HTMLVideoElement, HTMLVideoElement];
-  still: HTMLCanvasElement;
-}
-
-const BEGIN: PlaybackView = {
-  mode: "live", surface: "live", isPaused: false, isBusy: false, isStill: false, rate: 1, volume: 1, isMuted: true, badge: "", note: "",
-  hasPicture: false, delaySeconds: null, offer: null, encoding: null,
-};
 
 export class Playback {
   view = BEGIN;
@@ -517,20 +486,5 @@ export class Playback {
     this.view = next;
     if (this.elements) Object.assign(this.elements.frame.dataset, { mode: next.mode, surface: next.surface });
     for (const listener of this.listeners) listener();
-  }
-}
-
-/** What the daemon says to that address; null when it serves it: then the bytes are what is wrong. */
-async function reasonOf(url: string): Promise<ApiError | null> {
-  try {
-    const reply = await fetch(url, { headers: { Range: "bytes=0-0" }, cache: "no-store" });
-    if (reply.ok) {
-      await reply.body?.cancel();
-      return null;
-    }
-    const error = errorOf(reply.status, await reply.json().catch(() => null));
-    return error ?? new ApiError("unreadable", `status ${reply.status}`, reply.status);
-  } catch {
-    return new ApiError("network", text.away);
   }
 }
