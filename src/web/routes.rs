@@ -67,24 +67,18 @@ const STEP: Param = param("step", Shape::Between(1, 3600), "seconds: the worst o
 
 /// Every route there is. The path is also the label in `/metrics`.
 pub const ROUTES: &[Entry] = &[
-    Entry {
-        compress: true,
-        ..entry(
-            "/",
-            OPEN,
-            || read().to(ui::index),
-            Doc::new("The page, and of each address that it makes of itself: `/device/{id}`, `/incidents`, `/system`, `/settings`", Text("text/html; charset=utf-8")).others(&[304]),
-        )
-    },
-    Entry {
-        compress: true,
-        ..entry(
-            "/assets/{name}",
-            OPEN,
-            || read().to(ui::asset),
-            Doc::new("Files of the page", Text("*/*")).others(&[304, 404]),
-        )
-    },
+    entry(
+        "/",
+        OPEN,
+        || read().to(ui::index),
+        Doc::new("The page, and of each address that it makes of itself: `/device/{id}`, `/incidents`, `/system`, `/settings`", Text("text/html; charset=utf-8")).others(&[304]),
+    ),
+    entry(
+        "/assets/{name}",
+        OPEN,
+        || read().to(ui::asset),
+        Doc::new("Files of the page", Text("*/*")).others(&[304, 404]),
+    ),
     access::LOGIN,
     access::LOGOUT,
     access::PASSWORD,

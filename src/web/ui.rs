@@ -1,8 +1,15 @@
 //! The page at `/` and its files, embedded in the binary: no internet, nothing inline, a strict Content-Security-Policy.
+//!
+//! `ui/scripts/compress.mjs` has put a `.gz` and a `.br` beside each; what the browser takes is sent as it lies here.
+
+use std::borrow::Cow;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{Method, StatusCode, header},
+    http::{
+        Method, StatusCode,
+        header::{self, AcceptEncoding, ContentEncoding, Encoding, Header},
+    },
     web,
 };
 use bytes::Bytes;
@@ -30,9 +37,9 @@ pub fn is_page(request: &HttpRequest) -> bool {
 
 /// `GET /`, and the addresses of [`is_page`].
 pub async fn index(request: HttpRequest) -> HttpResponse {
-    match Files::get("index.html") {
-        // Asked for each time: it names the files of this very build.
-        Some(file) => reply(&request, "text/html; charset=utf-8", "no-cache", file),
+    // Asked for each time: it names the files of this very build.
+    match reply(&request, "index.html", "text/html; charset=utf-8", "no-cache") {
+        Some(reply) => reply,
         None => HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
             .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
@@ -42,10 +49,8 @@ pub async fn index(request: HttpRequest) -> HttpResponse {
 
 /// `GET /assets/{name}`: names carry a hash of their content.
 pub async fn asset(request: HttpRequest, name: web::Path<String>) -> HttpResponse {
-    match Files::get(&format!("assets/{name}")) {
-        Some(file) => reply(&request, content_type(&name), "public, max-age=31536000, immutable", file),
-        None => refusal(StatusCode::NOT_FOUND, "not_found", "the page has no such file"),
-    }
+    let reply = reply(&request, &format!("assets/{name}"), content_type(&name), "public, max-age=31536000, immutable");
+    reply.unwrap_or_else(|| refusal(StatusCode::NOT_FOUND, "not_found", "the page has no such file"))
 }
 
 /// Address of the page's file of that kind, `css` or `svg`; None in a binary that was built without its page.
@@ -53,9 +58,11 @@ pub fn file(suffix: &str) -> Option<String> {
     Files::iter().find(|name| name.ends_with(suffix)).map(|name| format!("/{name}"))
 }
 
-fn reply(request: &HttpRequest, content_type: &str, cache_control: &str, file: EmbeddedFile) -> HttpResponse {
-    let hash: String = file.metadata.sha256_hash().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    // Weak: the same file also goes out compressed.
+/// None when there is no such file.
+fn reply(request: &HttpRequest, name: &str, content_type: &str, cache_control: &str) -> Option<HttpResponse> {
+    let plain = Files::get(name)?;
+    let hash: String = plain.metadata.sha256_hash().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    // Weak: of all codings of the file.
     let etag = format!("W/\"{hash}\"");
     let asked = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let known = range::precondition(None, asked, Some(&etag)) == range::Precondition::NotModified;
@@ -64,8 +71,38 @@ fn reply(request: &HttpRequest, content_type: &str, cache_control: &str, file: E
         .insert_header((header::CONTENT_TYPE, content_type))
         .insert_header((header::CACHE_CONTROL, cache_control))
         .insert_header((header::ETAG, etag))
+        .insert_header((header::VARY, header::ACCEPT_ENCODING.as_str()))
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY));
-    if known { reply.finish() } else { reply.body(Bytes::from(file.data.into_owned())) }
+    if known {
+        return Some(reply.finish());
+    }
+    let (file, coding) = match packed(request, name) {
+        Some((file, coding)) => (file, Some(coding)),
+        None => (plain, None),
+    };
+    if let Some(coding) = coding {
+        reply.insert_header(coding);
+    }
+    Some(reply.body(bytes_of(file)))
+}
+
+/// The smallest form of a file that the request takes; None when that is the file itself.
+fn packed(request: &HttpRequest, name: &str) -> Option<(EmbeddedFile, ContentEncoding)> {
+    let accepted = AcceptEncoding::parse(request).ok().filter(|accepted| !accepted.is_empty())?;
+    let forms = [(ContentEncoding::Brotli, ".br"), (ContentEncoding::Gzip, ".gz")];
+    let takes = |coding| accepted.negotiate([&Encoding::Known(coding)].into_iter()) == Some(Encoding::Known(coding));
+    forms.into_iter().filter(|(coding, _)| takes(*coding)).find_map(|(coding, suffix)| {
+        let file = Files::get(&format!("{name}{suffix}"))?;
+        Some((file, coding))
+    })
+}
+
+/// Without a copy where the file is part of the binary.
+fn bytes_of(file: EmbeddedFile) -> Bytes {
+    match file.data {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    }
 }
 
 fn content_type(name: &str) -> &'static str {
@@ -89,12 +126,36 @@ mod tests {
     #[test]
     fn types_of_the_files_that_a_build_makes() {
         for name in Files::iter() {
-            if name.starts_with("assets/") {
+            let is_packed = name.ends_with(".gz") || name.ends_with(".br");
+            if name.starts_with("assets/") && !is_packed {
                 assert_ne!(content_type(&name), "application/octet-stream", "{name}");
             }
         }
         assert_eq!(content_type("index-BKVyYgQW.css"), "text/css; charset=utf-8");
         assert_eq!(content_type("../etc/passwd"), "application/octet-stream");
+    }
+
+    /// Of a file that a real build has in all three forms.
+    #[test]
+    fn each_browser_gets_the_smallest_form_that_it_takes() {
+        let Some(name) = Files::iter().find(|name| name.ends_with(".css")) else { return };
+        let check = |asked: Option<&str>, expected: Option<ContentEncoding>| {
+            let request = actix_web::test::TestRequest::get();
+            let request = asked.iter().fold(request, |it, asked| it.insert_header((header::ACCEPT_ENCODING, *asked)));
+            let found = packed(&request.to_http_request(), &name);
+            assert_eq!(found.as_ref().map(|(_, coding)| *coding), expected, "{asked:?}");
+            if let Some((file, _)) = found {
+                let plain = Files::get(&name).unwrap();
+                assert!(file.data.len() * 3 < plain.data.len(), "{} of {}", file.data.len(), plain.data.len());
+            }
+        };
+        check(Some("gzip, deflate, br, zstd"), Some(ContentEncoding::Brotli));
+        check(Some("gzip, deflate"), Some(ContentEncoding::Gzip));
+        check(Some("br;q=0, gzip"), Some(ContentEncoding::Gzip));
+        check(Some("*"), Some(ContentEncoding::Brotli));
+        for none in [None, Some(""), Some("identity"), Some("zstd"), Some("gzip;q=0"), Some("\u{1}"), Some(",,")] {
+            check(none, None);
+        }
     }
 
     #[test]

@@ -177,7 +177,11 @@ async function heap(host) {
   let told = 0;
   for (let step = 0; step <= (HOURS * 3600) / STEP_S; step += 1) {
     const at = (step * STEP_S) / 3600;
-    if (at === 0.25 || (at > 0 && Number.isInteger(at))) readings.push({ at, ...(await read()) });
+    if (at === 0.25 || (at > 0 && Number.isInteger(at))) {
+      const one = { at, ...(await read()) };
+      readings.push(one);
+      row(`after ${one.at} h`, mb(one.bytes), `${one.nodes} nodes`, `${one.listeners} listeners`);
+    }
     for (let one = 0; one < (CAMERAS * STEP_S) / 60; one += 1) host.commit((told += 37));
     if (step % 6 === 0) host.incident(step);
     if (step % 30 === 0) host.status(step, "online");
@@ -261,10 +265,10 @@ if (PARTS.includes("scroll")) {
 
 if (PARTS.includes("heap")) {
   const host = await stubHost({ dist, policy, cameras: CAMERAS });
+  console.log(`ui: ${HOURS} h of an open wall, accelerated`);
   const { readings, counts } = await heap(host);
   host.close();
-  console.log(`ui: ${HOURS} h of an open wall, accelerated: ${counts.events} events, ${counts.served} pictures`);
-  for (const one of readings) row(`after ${one.at} h`, mb(one.bytes), `${one.nodes} nodes`, `${one.listeners} listeners`);
+  row("meanwhile", `${counts.events} events`, `${counts.served} pictures`);
   const [first, last] = [readings[0], readings.at(-1)];
   claim("ui_heap", "", `${mb(first.bytes)} after a quarter of an hour, ${mb(last.bytes)} after ${last.at} h, ${counts.events} events, ${counts.served} pictures; nodes ${first.nodes} → ${last.nodes}`);
 }

@@ -8,6 +8,7 @@ import { useKeys } from "../keys/keys";
 import { useCan, useSession } from "../session/session";
 import { useIsAway, useStateEvents } from "../store/state";
 import { common } from "../strings/en/common";
+import icon from "../icon.svg";
 import { Login } from "../pages/login/Login";
 import { match } from "./match";
 import { Fallible } from "./Fallible";
@@ -27,9 +28,11 @@ export function App() {
   );
 }
 
+/** As in index.html, which shows it before this runs. */
 function Waiting({ why }: { why: string | null }) {
   return (
     <main className="waiting">
+      <p className="splash"><img src={icon} width="36" height="36" alt="" />{common.product}</p>
       <Spinner />
       {why !== null && <p role="status">{why} {common.tryingAgain}</p>}
     </main>

@@ -58,6 +58,8 @@ export function Thumbnail({ id, hasPicture }: { id: string; hasPicture: boolean 
     let timer: number | undefined;
     let asked = pictures.get(id)?.at ?? -Infinity;
     let busy = false;
+    // React keeps each update of a component until it renders again, even one to the same value: none for each picture.
+    let isTold = pictures.has(id);
     const later = () => {
       window.clearTimeout(timer);
       const every = Math.min(EVERY_MS.most, Math.max(EVERY_MS.least, shown * EACH_MS));
@@ -76,7 +78,8 @@ export function Thumbnail({ id, hasPicture }: { id: string; hasPicture: boolean 
         draw(canvas, newest);
         keep(id, canvas);
         if (!canvas.isConnected) frame.current?.prepend(canvas);
-        setHas(true);
+        if (!isTold) setHas(true);
+        isTold = true;
       }
       later();
     };
