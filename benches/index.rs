@@ -19,15 +19,13 @@ use std::{
 use capstan::{
     clock::{Clock, Utc90k},
     config::Storage,
-    ids::{DeviceId, Epoch, SegmentKey},
-    media::{VideoCodec, VideoConfig},
-    merge::chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, TrackRun},
+    ids::DeviceId,
     storage::{
         DeviceIndex, Volume, inventory,
         layout::{LibraryHour, RingSlot},
     },
 };
-use common::{LoopDisk, Setup, TestDaemon, daemon::Usage, now, until};
+use common::{LoopDisk, Setup, TestDaemon, chunks::sealed_pictures, daemon::Usage, now, until};
 
 /// A device's history: as many chunks as 30 days of ten minutes, but of 20 s, so that they fit into the 24 h of a ring.
 const CHUNKS: usize = 4230;
@@ -169,23 +167,8 @@ fn shelve(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k, number: usize)
 
 /// One sealed chunk with two key frames: side by side, or with a gap between them.
 fn seal(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k, number: usize) -> PathBuf {
-    let sps = [
-        0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x7c, 0x04, 0x40, 0, 0, 3, 0, 0x40, 0, 0, 0x0f, 0x23, 0xc5,
-        0x0a, 0xa8,
-    ];
-    let video = VideoConfig::from_parameter_sets(VideoCodec::H264, vec![sps.to_vec(), vec![0x68, 0xce, 0x0f, 0xc8]]);
-    let spec = ChunkSpec { device: device.clone(), start, generation: 0, video, audio: None, fps: 1.0 };
-    let mut writer = ChunkWriter::create(Arc::clone(volume), spec).unwrap();
-    let es = [0, 0, 0, 1, 0x65, 0x88, 0x84, 0];
     let second = if number.is_multiple_of(GAP_EVERY) { 12 } else { 10 };
-    for base_seconds in [0, second] {
-        let samples = [OutSample { duration: 10 * 90_000, cts: 0, sync: true, data: 0..es.len() }];
-        let run = TrackRun { base: base_seconds * 90_000, samples: &samples, es: &es };
-        writer.append(&Fragment { video: Some(run), audio: None }).unwrap();
-    }
-    let last = SegmentKey { epoch: Epoch(1), number: number as u64 };
-    writer.commit(MarkInfo { last, ..MarkInfo::default() }).unwrap();
-    writer.seal().unwrap().path
+    sealed_pictures(volume, device, start, &[(0, 10), (second, 10)], number as u64).path
 }
 
 /// FFmpeg finds both pictures.

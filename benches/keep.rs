@@ -16,13 +16,11 @@ use std::{
 use capstan::{
     clock::{Clock, Mono, Utc90k},
     config::Storage,
-    ids::{DeviceId, Epoch, SegmentKey},
+    ids::DeviceId,
     keep::{
         Ages, Now,
         plan::{Deed, Footage, Limits, Wanted, plan},
     },
-    media::{VideoCodec, VideoConfig},
-    merge::chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, TrackRun},
     storage::{
         ChunkEntry, DeviceIndex, Pins, Place, Volume,
         layout::{ChunkKey, LibraryHour, RingSlot, Shelf, Sibling},
@@ -31,7 +29,7 @@ use capstan::{
         siblings,
     },
 };
-use common::{Setup, TestDaemon, holds_within, now, until};
+use common::{Setup, TestDaemon, chunks::sealed_pictures, holds_within, now, until};
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 
 const DEVICES: usize = 100;
@@ -265,20 +263,7 @@ fn asked(daemon: &TestDaemon, so_long: Duration) -> Vec<Duration> {
 
 /// A sealed chunk in the library, with as many blocks behind its end as one of ten minutes takes.
 fn expired(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k) {
-    let sps = [
-        0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x7c, 0x04, 0x40, 0, 0, 3, 0, 0x40, 0, 0, 0x0f, 0x23, 0xc5,
-        0x0a, 0xa8,
-    ];
-    let video = VideoConfig::from_parameter_sets(VideoCodec::H264, vec![sps.to_vec(), vec![0x68, 0xce, 0x0f, 0xc8]]);
-    let spec = ChunkSpec { device: device.clone(), start, generation: 0, video, audio: None, fps: 1.0 };
-    let mut writer = ChunkWriter::create(Arc::clone(volume), spec).unwrap();
-    let es = [0, 0, 0, 1, 0x65, 0x88, 0x84, 0];
-    let samples = [OutSample { duration: 600 * 90_000, cts: 0, sync: true, data: 0..es.len() }];
-    let run = TrackRun { base: 0, samples: &samples, es: &es };
-    writer.append(&Fragment { video: Some(run), audio: None }).unwrap();
-    let last = SegmentKey { epoch: Epoch(1), number: 1 };
-    writer.commit(MarkInfo { last, ..MarkInfo::default() }).unwrap();
-    let sealed = writer.seal().unwrap();
+    let sealed = sealed_pictures(volume, device, start, &[(0, 600)], 1);
     let path = volume.root().join(&sealed.path);
     let file = File::options().write(true).open(path).unwrap();
     fallocate(&file, FallocateFlags::KEEP_SIZE, 0, CHUNK_BYTES as u64).unwrap();

@@ -10,15 +10,13 @@ use std::{fs, path::Path, sync::Arc};
 use capstan::{
     clock::{Clock, Utc90k},
     config::Storage,
-    ids::{DeviceId, Epoch, SegmentKey},
-    media::{VideoCodec, VideoConfig},
-    merge::chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, TrackRun},
+    ids::DeviceId,
     storage::{
         Volume,
         layout::{RingSlot, Sibling},
     },
 };
-use common::{LoopDisk, Setup, TestDaemon, Turn, daemon::finished, skip, until};
+use common::{LoopDisk, Setup, TestDaemon, Turn, chunks::sealed_pictures, daemon::finished, skip, until};
 
 const DEVICE: &str = "hall";
 
@@ -37,21 +35,7 @@ fn prepare(setup: &Setup, minutes_ago: &[i64]) -> Vec<i64> {
 }
 
 fn record(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k, number: u64) {
-    let sps = [
-        0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x7c, 0x04, 0x40, 0, 0, 3, 0, 0x40, 0, 0, 0x0f, 0x23, 0xc5,
-        0x0a, 0xa8,
-    ];
-    let video = VideoConfig::from_parameter_sets(VideoCodec::H264, vec![sps.to_vec(), vec![0x68, 0xce, 0x0f, 0xc8]]);
-    let spec = ChunkSpec { device: device.clone(), start, generation: 0, video, audio: None, fps: 1.0 };
-    let mut writer = ChunkWriter::create(Arc::clone(volume), spec).unwrap();
-    let es = [0, 0, 0, 1, 0x65, 0x88, 0x84, 0];
-    for base in [0, 10] {
-        let samples = [OutSample { duration: 10 * 90_000, cts: 0, sync: true, data: 0..es.len() }];
-        let run = TrackRun { base: base * 90_000, samples: &samples, es: &es };
-        writer.append(&Fragment { video: Some(run), audio: None }).unwrap();
-    }
-    writer.commit(MarkInfo { last: SegmentKey { epoch: Epoch(1), number }, ..MarkInfo::default() }).unwrap();
-    let sealed = writer.seal().unwrap();
+    let sealed = sealed_pictures(volume, device, start, &[(0, 10), (10, 10)], number);
     let slot = RingSlot::of(start, 600);
     let layout = volume.layout();
     volume.mkdir_all(&layout.ring_hour(device, slot.hour)).unwrap();

@@ -108,23 +108,15 @@ fn old_chunks_become_hevc_and_come_back() {
 
 /// What a player fetches of a media playlist: each address with its bytes.
 fn entries(list: &str) -> Vec<(String, String)> {
-    let range = |told: &str| {
-        let (bytes, from) = told.split_once('@').unwrap();
-        let (bytes, from): (u64, u64) = (bytes.parse().unwrap(), from.parse().unwrap());
-        format!("bytes={from}-{}", from + bytes - 1)
+    let list = m3u8_rs::parse_media_playlist_res(list.as_bytes()).unwrap();
+    let bytes = |range: &m3u8_rs::ByteRange| {
+        let from = range.offset.unwrap();
+        format!("bytes={from}-{}", from + range.length - 1)
     };
-    let (mut found, mut bytes) = (Vec::new(), None);
-    for line in list.lines() {
-        if let Some(map) = line.strip_prefix("#EXT-X-MAP:URI=\"") {
-            let (path, rest) = map.split_once("\",BYTERANGE=\"").unwrap();
-            found.push((path.to_owned(), range(rest.trim_end_matches('"'))));
-        } else if let Some(told) = line.strip_prefix("#EXT-X-BYTERANGE:") {
-            bytes = Some(range(told));
-        } else if line.starts_with('/') {
-            found.push((line.to_owned(), bytes.take().unwrap()));
-        }
-    }
-    found
+    let maps = |one: &m3u8_rs::MediaSegment| one.map.clone().map(|map| (map.uri, map.byte_range));
+    let all =
+        list.segments.iter().flat_map(|one| maps(one).into_iter().chain([(one.uri.clone(), one.byte_range.clone())]));
+    all.map(|(uri, range)| (uri, bytes(&range.unwrap()))).collect()
 }
 
 #[test]

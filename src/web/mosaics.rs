@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, Route, web};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use moka::sync::Cache;
@@ -13,6 +13,7 @@ use super::{
     State, WebState,
     heatmap::{Lies, OneDevice, Still, TOGETHER, glance, run},
     hours::{Minute, OfDay},
+    route::read,
     slices::{Content, Slice, respond},
 };
 use crate::{
@@ -43,37 +44,16 @@ impl Default for Mosaics {
     }
 }
 
-/// `GET /api/host/heatmap/{HHMM}.jpg`
-pub async fn all(
-    request: HttpRequest,
-    state: State,
-    caller: Caller,
-    name: web::Path<String>,
-    day: web::Query<OfDay>,
-) -> Result<HttpResponse> {
-    mosaic_of(&request, &state, &caller, &name, &day, None).await
-}
-
-/// `GET /api/host/heatmap/{HHMM}_ok.jpg`
-pub async fn ok(
-    request: HttpRequest,
-    state: State,
-    caller: Caller,
-    name: web::Path<String>,
-    day: web::Query<OfDay>,
-) -> Result<HttpResponse> {
-    mosaic_of(&request, &state, &caller, &name, &day, Some(Status::Ok)).await
-}
-
-/// `GET /api/host/heatmap/{HHMM}_ko.jpg`
-pub async fn ko(
-    request: HttpRequest,
-    state: State,
-    caller: Caller,
-    name: web::Path<String>,
-    day: web::Query<OfDay>,
-) -> Result<HttpResponse> {
-    mosaic_of(&request, &state, &caller, &name, &day, Some(Status::Ko)).await
+/// `GET /api/host/heatmap/{HHMM}.jpg`, and `…_ok.jpg` or `…_ko.jpg` of those alone.
+pub fn route(only: Option<Status>) -> Route {
+    let mosaic = move |request: HttpRequest,
+                       state: State,
+                       caller: Caller,
+                       name: web::Path<String>,
+                       day: web::Query<OfDay>| async move {
+        mosaic_of(&request, &state, &caller, &name, &day, only).await
+    };
+    read().to(mosaic)
 }
 
 /// The mosaic of those devices, or of all.

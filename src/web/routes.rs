@@ -16,6 +16,7 @@ use super::{
     shapes, stills, strips, thumbnails, timeline, ui,
     viewers::entries as viewers,
 };
+use crate::playback::heatmap::Status;
 /// Stills side by side, of a minute.
 const fn mosaic(path: &'static str, handler: fn() -> Route, about: &'static str) -> Entry {
     let doc = Doc::new(about, Bytes(&["image/jpeg"])).others(&[500, 503]).query(&[DATE]);
@@ -360,9 +361,9 @@ pub const ROUTES: &[Entry] = &[
         Doc::new("How all devices did in that minute", Json(&shapes::HEATMAP)).others(ASKED).query(&[DATE]),
     ),
     // Before the one of all, whose pattern they match.
-    mosaic("/api/host/heatmap/{minute}_ok.jpg", || read().to(mosaics::ok), "Stills of those that were well"),
-    mosaic("/api/host/heatmap/{minute}_ko.jpg", || read().to(mosaics::ko), "Stills of those with an incident"),
-    mosaic("/api/host/heatmap/{minute}.jpg", || read().to(mosaics::all), "Stills of all devices in that minute"),
+    mosaic("/api/host/heatmap/{minute}_ok.jpg", || mosaics::route(Some(Status::Ok)), "Stills of those that were well"),
+    mosaic("/api/host/heatmap/{minute}_ko.jpg", || mosaics::route(Some(Status::Ko)), "Stills of those with an incident"),
+    mosaic("/api/host/heatmap/{minute}.jpg", || mosaics::route(None), "Stills of all devices in that minute"),
     entry(
         "/api/host/metadata/{device}",
         DEVICE,

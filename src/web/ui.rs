@@ -152,7 +152,9 @@ mod tests {
         check(Some("gzip, deflate, br, zstd"), Some(ContentEncoding::Brotli));
         check(Some("gzip, deflate"), Some(ContentEncoding::Gzip));
         check(Some("br;q=0, gzip"), Some(ContentEncoding::Gzip));
-        for none in [None, Some(""), Some("*"), Some("identity"), Some("zstd"), Some("gzip;q=0"), Some("gzip;q=x"), Some(",,")] {
+        for none in
+            [None, Some(""), Some("*"), Some("identity"), Some("zstd"), Some("gzip;q=0"), Some("gzip;q=x"), Some(",,")]
+        {
             check(none, None);
         }
     }

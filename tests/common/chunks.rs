@@ -5,7 +5,8 @@ use std::sync::Arc;
 use capstan::{
     clock::Utc90k,
     ids::DeviceId,
-    media::{AudioCodec, AudioConfig},
+    ids::{Epoch, SegmentKey},
+    media::{AudioCodec, AudioConfig, VideoCodec, VideoConfig},
     merge::chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, SealedChunk, TrackRun},
     storage::Volume,
 };
@@ -26,5 +27,32 @@ pub fn sealed_sound(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k, gene
     let run = TrackRun { base: 0, samples: &samples, es: &[7; 46 * 64] };
     writer.append(&Fragment { video: None, audio: Some(run) }).unwrap();
     writer.commit(MarkInfo::default()).unwrap();
+    writer.seal().unwrap()
+}
+
+/// Pictures of one size in a chunk that is sealed and durable, still where chunks grow: each at so many seconds after its
+/// beginning, and for as long. What they show cannot be decoded; FFmpeg finds and counts them.
+pub fn sealed_pictures(
+    volume: &Arc<Volume>,
+    device: &DeviceId,
+    start: Utc90k,
+    pictures: &[(u64, u32)],
+    number: u64,
+) -> SealedChunk {
+    let sps = [
+        0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x7c, 0x04, 0x40, 0, 0, 3, 0, 0x40, 0, 0, 0x0f, 0x23, 0xc5,
+        0x0a, 0xa8,
+    ];
+    let video = VideoConfig::from_parameter_sets(VideoCodec::H264, vec![sps.to_vec(), vec![0x68, 0xce, 0x0f, 0xc8]]);
+    let spec = ChunkSpec { device: device.clone(), start, generation: 0, video, audio: None, fps: 1.0 };
+    let mut writer = ChunkWriter::create(Arc::clone(volume), spec).unwrap();
+    let es = [0, 0, 0, 1, 0x65, 0x88, 0x84, 0];
+    for (at, seconds) in pictures {
+        let samples = [OutSample { duration: seconds * 90_000, cts: 0, sync: true, data: 0..es.len() }];
+        let run = TrackRun { base: at * 90_000, samples: &samples, es: &es };
+        writer.append(&Fragment { video: Some(run), audio: None }).unwrap();
+    }
+    let last = SegmentKey { epoch: Epoch(1), number };
+    writer.commit(MarkInfo { last, ..MarkInfo::default() }).unwrap();
     writer.seal().unwrap()
 }

@@ -158,23 +158,15 @@ fn a_link_plays_on_when_what_its_playlist_names_is_encoded_anew() {
     let told = host.call("POST", "/api/host/share", &[&root], &body).json();
     // As a player reads it: the head, then each entry.
     let named = |list: &str| -> Vec<(String, String)> {
-        let range = |text: &str| {
-            let (bytes, from) = text.split_once('@').unwrap();
-            let (bytes, from): (u64, u64) = (bytes.parse().unwrap(), from.parse().unwrap());
-            format!("Range: bytes={from}-{}", from + bytes - 1)
+        let list = m3u8_rs::parse_media_playlist_res(list.as_bytes()).unwrap();
+        let range = |told: Option<m3u8_rs::ByteRange>| {
+            let (from, length) = told.map(|told| (told.offset.unwrap(), told.length)).unwrap();
+            format!("Range: bytes={from}-{}", from + length - 1)
         };
-        let (mut found, mut bytes) = (Vec::new(), None);
-        for line in list.lines() {
-            if let Some(map) = line.strip_prefix("#EXT-X-MAP:URI=\"") {
-                let (path, rest) = map.split_once("\",BYTERANGE=\"").unwrap();
-                found.push((path.to_owned(), range(rest.trim_end_matches('"'))));
-            } else if let Some(told) = line.strip_prefix("#EXT-X-BYTERANGE:") {
-                bytes = Some(range(told));
-            } else if line.starts_with('/') {
-                found.push((line.to_owned(), bytes.take().unwrap()));
-            }
-        }
-        found
+        let of = |one: m3u8_rs::MediaSegment| {
+            one.map.map(|map| (map.uri, map.byte_range)).into_iter().chain([(one.uri, one.byte_range)])
+        };
+        list.segments.into_iter().flat_map(of).map(|(uri, told)| (uri, range(told))).collect()
     };
     let playlist = || host.get(told["playlist_url"].as_str().unwrap()).text().to_owned();
     let before = named(&playlist());
