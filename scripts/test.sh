@@ -16,6 +16,8 @@ mkdir -p target
 : >"$CAPSTAN_SKIPS"
 started=$SECONDS
 failed=0
+# Those that passed only when they were run again.
+flaky=()
 
 scripts/lint_units.sh || failed=1
 # What the pages decide by themselves: times, addresses, rights, keys, the types of the API.
@@ -28,6 +30,11 @@ if cargo nextest --version >/dev/null 2>&1; then
     threads=$(($(nproc) + 1))
     cargo nextest run --locked --lib --bins --tests --profile "$profile" --no-fail-fast --test-threads "$threads" ||
         failed=1
+    report=target/nextest/$profile/junit.xml
+    if [ -f "$report" ]; then
+        # A <testcase name="…"> that holds a <flakyFailure>.
+        mapfile -t flaky < <(awk -F '"' '/<testcase /{ name = $2 } /<flakyFailure/ && !told[name]++ { print name }' "$report")
+    fi
 else
     cargo test --locked --lib --bins --tests --no-fail-fast || failed=1
 fi
@@ -47,7 +54,11 @@ if [ "$skips" -gt 0 ]; then
     printf '\n%s skipped here:\n' "$skips"
     sort -u "$CAPSTAN_SKIPS" | sed 's/^/  SKIPPED  /'
 fi
+if [ ${#flaky[@]} -gt 0 ]; then
+    printf '\n%s passed only when run again:\n' ${#flaky[@]}
+    printf '  FLAKY  %s\n' "${flaky[@]}"
+fi
 result=ok
 if [ "$failed" -ne 0 ]; then result=FAILED; fi
-printf '\nmake %s: %s; %d skipped; finished in %ds\n' "$kind" "$result" "$skips" $((SECONDS - started))
+printf '\nmake %s: %s; %d skipped, %d flaky; finished in %ds\n' "$kind" "$result" "$skips" ${#flaky[@]} $((SECONDS - started))
 exit "$failed"
