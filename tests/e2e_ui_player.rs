@@ -303,14 +303,14 @@ fn days_of_the_library(rig: &mut Rig) {
     });
     rig.open(10_000, 60);
     let day = |rig: &mut Rig, at: i64| rig.ask("player.dayOf", json!({"at": at})).as_str().unwrap().to_owned();
-    let today = day(rig, rig.start);
+    let (chosen, today) = (day(rig, rig.start), day(rig, Clock::system().wall().as_ms()));
     rig.press(&["c"]);
     let shown = rig.ask("player.calendar", json!({}));
-    assert_eq!((&shown["focused"], &shown["chosen"], &shown["tabs"]), (&json!(today), &json!(today), &json!(1)));
+    assert_eq!((&shown["focused"], &shown["chosen"], &shown["tabs"]), (&json!(chosen), &json!(chosen), &json!(1)));
 
     // By arrows to each day, into the months before where that is the way.
     let before = rig.before.clone();
-    let mut focused = today.clone();
+    let mut focused = chosen;
     for at in &before[..2] {
         let wanted = day(rig, *at);
         while focused != wanted {
@@ -337,7 +337,7 @@ fn days_of_the_library(rig: &mut Rig) {
     let selector = format!("[data-date=\"{wanted}\"][aria-disabled=false]");
     rig.ask("device.clickOn", json!({"selector": selector}));
     let there = rig.ask("device.plays", json!({"at": before[2]}));
-    assert_eq!(there["span"].as_i64().map(|span| span / HOUR), Some(24), "{there}");
+    assert!((23 * HOUR..=25 * HOUR).contains(&there["span"].as_i64().unwrap()), "{there}");
     // Enter does the same, from the day that the calendar now begins with.
     rig.press(&["c"]);
     assert_eq!(rig.ask("player.calendar", json!({}))["focused"], json!(wanted));
