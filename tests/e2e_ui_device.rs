@@ -6,10 +6,10 @@
 
 mod common;
 
-use std::{path::PathBuf, process::Command};
+use std::path::PathBuf;
 
-use capstan::clock::Utc90k;
-use common::{Setup, TestDaemon, Turn, browser::Browser, clip, media, skip, until};
+use capstan::clock::{Clock, Utc90k};
+use common::{Setup, TestDaemon, Turn, browser::Browser, clip, footage::Footage, media, skip, until};
 use serde_json::{Value, json};
 
 const CAM: &str = "cam";
@@ -20,20 +20,20 @@ const PATTERN: &str = "quality = \"low\"\nfps = 25\nsource = { kind = \"test\", 
 /// What the issue asks for.
 const CLICK_MEDIAN_MS: u64 = 300;
 const SCRUB_MS: f64 = 50.0;
-const CLICKS: usize = 30;
+const CLICKS: usize = 20;
 
 #[test]
 fn live_and_past_are_one_player_on_one_time_line() {
     let Some(program) = browser("e2e_ui_device") else { return };
     let _turn = Turn::wait();
-    let mut daemon = TestDaemon::start(Setup::new().camera(CAM, PATTERN));
+    let setup = Setup::new().camera(CAM, PATTERN);
+    // Two chunks that continue each other, and one behind a gap, so that nobody waits for them; meanwhile it records.
+    let start = recent(600);
+    Footage::numbered(80).keep(&setup, CAM, &[(start, 0..20), (start + 20_000, 20..40), (start + 45_000, 40..80)]);
+    let daemon = TestDaemon::start(setup);
     if !daemon.get("/").text().contains("/assets/") {
         return skip("e2e_ui_device", "the binary was built without its page; run `make ui` and build again");
     }
-    until("three chunks are sealed", 60, || sealed(&daemon) >= 3);
-    daemon.kill();
-    daemon.start_again();
-    until("some of it behind the gap", 60, || coverage(&daemon).len() == 2 && seconds(&coverage(&daemon)[1]) > 8.0);
     until("the host is healthy", 30, || daemon.get("/api/host/health").status == 200);
 
     let mut browser = Browser::start(&program, &format!("http://{}/", daemon.address()));
@@ -45,8 +45,9 @@ fn live_and_past_are_one_player_on_one_time_line() {
 
     seams_and_gaps(&daemon, &mut browser);
     speeds_and_steps(&daemon, &mut browser);
-    incidents(&daemon, &mut browser);
     a_reload_leads_back(&daemon, &mut browser);
+    incidents(&daemon, &mut browser);
+    until("enough is recorded", 60, || seconds(&recorded(&daemon)) > 22.0);
     clips(&daemon, &mut browser);
     figures(&daemon, &mut browser);
 
@@ -85,7 +86,8 @@ fn seams_and_gaps(daemon: &TestDaemon, browser: &mut Browser) {
     assert!(landed["at"].as_i64() >= Some(next - 100), "{landed}");
 
     // Dragging shows stills at once, and the picture of where it rests.
-    browser.ask("device.zoom", json!({"id": CAM, "at": seam, "span": 120_000}));
+    browser.ask("device.open", json!({"id": CAM, "query": format!("?t={}&zoom=120", rfc3339(seam))}));
+    browser.ask("device.plays", json!({"id": CAM, "at": seam}));
     let drag = browser.ask("device.drag", json!({"id": CAM, "from": seam + 8000, "to": seam - 3000}));
     println!("dragging showed {} stills, then video", drag["stills"]);
 }
@@ -163,7 +165,7 @@ fn a_reload_leads_back(daemon: &TestDaemon, browser: &mut Browser) {
 
 /// Marks a range by keys; takes it as it is, encoded anew, as a link, and pins it.
 fn clips(daemon: &TestDaemon, browser: &mut Browser) {
-    let start = at(&coverage(daemon)[0]["start"]);
+    let start = at(&recorded(daemon)["start"]);
     browser.ask("device.open", json!({"id": CAM, "query": format!("?t={}&zoom=60", rfc3339(start + 5000))}));
     browser.ask("device.plays", json!({"id": CAM, "at": start + 5000}));
     browser.ask("device.key", json!({"id": CAM, "keys": " "}));
@@ -212,7 +214,7 @@ fn clips(daemon: &TestDaemon, browser: &mut Browser) {
 
 /// A click in the archive shows a decoded picture soon; stills that were there show at once.
 fn figures(daemon: &TestDaemon, browser: &mut Browser) {
-    let part = &coverage(daemon)[0];
+    let part = recorded(daemon);
     let (start, end) = (at(&part["start"]), at(&part["end"]));
     browser.ask("device.open", json!({"id": CAM, "query": format!("?t={}&zoom=120", rfc3339(start + 1000))}));
     browser.ask("device.plays", json!({"id": CAM, "at": start + 1000}));
@@ -241,21 +243,16 @@ fn figures(daemon: &TestDaemon, browser: &mut Browser) {
 fn what_cannot_play_is_said_and_gone_around() {
     let Some(program) = browser("e2e_ui_device of what cannot play") else { return };
     let _turn = Turn::wait();
-    let setup = Setup::new();
-    let h265 = setup.folder().join("h265.mp4");
-    let made = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=8"])
-        .args(["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:keyint=25:open-gop=0"])
-        .args(["-pix_fmt", "yuv420p", "-tag:v", "hvc1"])
-        .arg(&h265)
-        .status();
-    assert!(made.unwrap().success());
-    let copied = |file: PathBuf| format!("quality = \"copy\"\nsource = {{ kind = \"file\", path = {file:?} }}");
-    let daemon = TestDaemon::start(setup.camera(CAM, &copied(clip())).camera("h265", &copied(h265)));
+    let copied = format!("quality = \"copy\"\nsource = {{ kind = \"file\", path = {:?} }}", clip());
+    let setup = Setup::new().camera(CAM, &copied).camera("h265", "enabled = false\nsource = { kind = \"test\" }");
+    let start = recent(80);
+    let chunks = [0, 10, 20, 30, 40].map(|second| (start + i64::from(second) * 1000, second..second + 10));
+    Footage::numbered(50).keep(&setup, CAM, &chunks);
+    Footage::h265(8).keep(&setup, "h265", &[(start, 0..8)]);
+    let daemon = TestDaemon::start(setup);
     if !daemon.get("/").text().contains("/assets/") {
         return skip("e2e_ui_device", "the binary was built without its page; run `make ui` and build again");
     }
-    until("four chunks are sealed", 70, || sealed(&daemon) >= 4);
     until("the host is healthy", 30, || daemon.get("/api/host/health").status == 200);
     let mut browser = Browser::start(&program, &format!("http://{}/", daemon.address()));
 
@@ -344,8 +341,14 @@ fn chunks(daemon: &TestDaemon) -> Vec<Value> {
     timeline(daemon)["chunks"].as_array().unwrap().clone()
 }
 
-fn sealed(daemon: &TestDaemon) -> usize {
-    chunks(daemon).iter().filter(|chunk| chunk["sealed"] == true).count()
+/// What was recorded since the start.
+fn recorded(daemon: &TestDaemon) -> Value {
+    coverage(daemon).last().unwrap().clone()
+}
+
+/// So many seconds ago, on the grid of chunks.
+fn recent(seconds: i64) -> i64 {
+    (Clock::system().wall().as_ms() / 10_000 - seconds / 10) * 10_000
 }
 
 fn seconds(span: &Value) -> f64 {

@@ -175,6 +175,8 @@ fn the_heatmap_shows_trouble_as_it_comes_and_leads_to_its_moment() {
     let picture = rig.ask("picture", json!({}));
     println!("the cell of {first} leads to {}, which plays: {picture}", clicked["search"]);
 
+    the_tiles_of_a_mosaic_lead_to_their_cameras(&mut rig, minute);
+
     rig.go("/heatmap?hours=1", ".heat-plot");
     rig.click("[data-show=ko]");
     assert_eq!(rig.ask("until_path", json!({"starts": "/heatmap?hours=1&show=ko"}))["path"], "/heatmap");
@@ -184,6 +186,33 @@ fn the_heatmap_shows_trouble_as_it_comes_and_leads_to_its_moment() {
     rig.press(&["PageUp", "Home", "ArrowLeft"]);
     assert_eq!(rig.ask("strip", json!({}))["cell"], "0/0");
     rig.is_clean();
+}
+
+/// Each tile of the picture is a link to what it shows, where it shows it: by a click, by keys, and of a part of the cameras.
+fn the_tiles_of_a_mosaic_lead_to_their_cameras(rig: &mut Rig, minute: jiff::Timestamp) {
+    let address = format!("/heatmap?hours=1&device=show&t={minute}");
+    let within = |place: &Value| (0.0..75.0).contains(&moment_of(place).duration_since(minute).as_secs_f64());
+    for (query, expected) in [("", &["show", "well"][..]), ("&show=ok", &["well"]), ("&show=ko", &["show"])] {
+        rig.go(&format!("{address}{query}"), ".heat-picture [data-tile]");
+        let tiles = rig.ask("tiles", json!({}));
+        let named: Vec<_> =
+            tiles["tiles"].as_array().unwrap().iter().map(|tile| tile["id"].as_str().unwrap()).collect();
+        assert_eq!(named, expected, "{query}: {tiles}");
+        // Each lies over its own part of the picture: its border says how it did.
+        for tile in tiles["tiles"].as_array().unwrap() {
+            let [red, green, _] = [0, 1, 2].map(|at| tile["border"][at].as_u64().unwrap());
+            let is_ko = tile["status"] == "ko";
+            assert!(if is_ko { red > green + 60 } else { green > red + 60 }, "{tile}");
+        }
+    }
+    rig.go(&address, ".heat-picture [data-tile=well]");
+    rig.click(".heat-picture [data-tile=well]");
+    let there = rig.ask("until_path", json!({"starts": "/device/well?t="}));
+    assert!(within(&there), "{there} of {minute}");
+    rig.go(&address, ".heat-picture [data-tile=show]");
+    rig.ask("press", json!({"keys": ["Tab", "Tab", "Enter"], "on": ".heat-plot"}));
+    let there = rig.ask("until_path", json!({"starts": "/device/"}));
+    assert!(there["path"].as_str().unwrap().starts_with("/device/") && within(&there), "{there} of {minute}");
 }
 
 #[test]
@@ -315,8 +344,7 @@ fn the_system_says_who_works_and_admins_alone_switch() {
     rig.until_text(".toasts", "Switched on.");
     assert_eq!(ask(&rig, "/api/transcode")["status"]["enabled"], true);
 
-    until("a minute of the history", 90, || !ask(&rig, "/api/host/history")["at"].as_array().unwrap().is_empty());
-    rig.ask("reload", json!({"wait": ".system-plot canvas"}));
+    // By itself, and before the first minute is over.
     rig.ask("until_count", json!({"selector": ".system-plot canvas", "count": 5}));
     rig.until_text(".system-chart figcaption", "Written");
     let history = ask(&rig, "/api/host/history");

@@ -35,6 +35,12 @@ fn pattern(area: &str, source: &str) -> String {
     format!("area = {area:?}\nquality = \"low\"\nfps = 25\nsource = {{ kind = \"test\", {source} }}")
 }
 
+fn slow(source: &str) -> String {
+    format!(
+        "area = \"Roof\"\nquality = \"low\"\nfps = 10\nsource = {{ kind = \"test\", pattern = \"testsrc2\", period = 600, {source} }}"
+    )
+}
+
 fn open(program: &std::path::Path, daemon: &TestDaemon, path: &str) -> Browser {
     until("the host is healthy", 30, || daemon.get("/api/host/health").status == 200);
     let mut browser = Browser::start(program, &format!("http://{}/", daemon.address()));
@@ -126,14 +132,8 @@ fn it_lives_where_one_looks_and_is_led_by_keys() {
     assert_eq!(ids(&wall_until(&mut browser, "one area", &format!("{TILES} === 2"))), ["clip", "off"]);
     browser.ask("wall_open", json!({"path": "/"}));
 
-    // 1 to 6 beside each other, on the phone as well as there is room.
-    browser.ask("wall_choose", json!({"label": "Order", "value": "name"}));
-    for columns in ["1", "2", "3", "6"] {
-        press(&mut browser, &[columns]);
-        let beside = columns.parse::<usize>().unwrap().min(3);
-        let is = format!("new Set(wall.tiles.map((one) => one.left)).size === {beside}");
-        wall_until(&mut browser, &format!("{columns} columns"), &is);
-    }
+    // What was chosen is kept, on the phone as well as there is room.
+    press(&mut browser, &["6"]);
     browser.ask("wall_open", json!({"path": "/", "width": 390, "height": 844}));
     wall_until(
         &mut browser,
@@ -169,6 +169,8 @@ fn trouble_stands_out_and_a_restart_is_got_over() {
         Setup::new()
             .camera("clip", &copied())
             .camera("dark", &pattern("Lab", "pattern = \"testsrc2\", black = [[12, 300]], period = 600"))
+            .camera("stuck", &slow("freeze = [[12, 300]]"))
+            .camera("mute", &slow("tone = 440, silence = [[12, 300]]"))
             .camera(
                 "cable",
                 &format!(
@@ -181,32 +183,49 @@ fn trouble_stands_out_and_a_restart_is_got_over() {
     // Another person, who looks at what is wrong first.
     let mut second = open(&program, &daemon, "/?sort=trouble");
     for browser in [&mut browser, &mut second] {
-        wall_until(browser, "pictures of all", "wall.tiles.filter((one) => one.picture > 0).length === 3");
+        wall_until(browser, "pictures of all", "wall.tiles.filter((one) => one.picture > 0).length === 5");
     }
 
-    // Goes black by its timetable: told with its time, and first for who sorts by trouble.
+    // By their timetables one goes black, one stands still, one is silent: told with its time, and first for who sorts by
+    // trouble, the worst before the others. The clip is silent now and then.
     for browser in [&mut browser, &mut second] {
-        let is = "wall.tiles.some((one) => one.id === 'dark' && /^Black\\s*since \\d\\d:/.test(one.trouble ?? ''))";
-        let wall = wall_until(browser, "the dark one says so", is);
-        assert!(wall["head"].as_str().unwrap().contains("1 in trouble"), "{wall:#}");
+        for (id, word) in [("dark", "Black"), ("stuck", "Frozen"), ("mute", "Silent")] {
+            let is = format!(
+                "wall.tiles.some((one) => one.id === '{id}' && /^{word}\\s*since \\d\\d:/.test(one.trouble ?? ''))"
+            );
+            let wall = wall_until(browser, &format!("{id} says so"), &is);
+            assert!(wall["head"].as_str().unwrap().contains(" in trouble"), "{wall:#}");
+        }
     }
-    let sorted = wall_until(&mut second, "trouble first", "wall.tiles[0].id === 'dark'");
+    let sorted =
+        wall_until(&mut second, "trouble first", "wall.tiles[0].id === 'dark' && wall.tiles[1].id === 'stuck'");
     assert_eq!(sorted["headings"], json!(["In trouble", "Well"]));
-    assert_eq!(ids(&browser.ask("wall", json!({}))), ["clip", "dark", "cable"], "who sorts by area keeps the order");
+    let known = ids(&sorted).into_iter().filter(|id| *id != "clip").collect::<Vec<_>>();
+    assert_eq!(known, ["dark", "stuck", "mute", "cable"], "the worst first");
+    let kept = browser.ask("wall", json!({}));
+    assert_eq!(ids(&kept), ["clip", "dark", "cable", "stuck", "mute"], "who sorts by area keeps the order");
+    // Found by the word for it, and by an area beside.
+    browser.ask("wall_open", json!({"path": "/?filter=frozen"}));
+    assert_eq!(ids(&wall_until(&mut browser, "one stands still", &format!("{TILES} === 1"))), ["stuck"]);
+    browser.ask("wall_open", json!({"path": "/?area=Roof&filter=trouble"}));
+    assert_eq!(ids(&wall_until(&mut browser, "two of the roof", &format!("{TILES} === 2"))), ["stuck", "mute"]);
+    browser.ask("wall_open", json!({"path": "/"}));
 
     // Somebody pulls the plug: worse than black. Its last picture stays, and is shown to be old.
     drop(unplugged);
     let is = "wall.tiles[0].id === 'cable' && /^Offline/.test(wall.tiles[0].trouble ?? '') && wall.tiles[0].old && wall.tiles[1].id === 'dark'";
     wall_until(&mut second, "the unplugged one leads", is);
     press(&mut browser, &["t"]);
-    let wrong = wall_until(&mut browser, "only those in trouble", &format!("{TILES} === 2"));
-    assert_eq!((ids(&wrong), &wrong["path"]), (vec!["dark", "cable"], &json!("/?only=trouble")));
+    let is = "wall.tiles.some((one) => one.id === 'cable') && wall.tiles.every((one) => one.trouble !== null)";
+    let wrong = wall_until(&mut browser, "only those in trouble", is);
+    let known = ids(&wrong).into_iter().filter(|id| *id != "clip").collect::<Vec<_>>();
+    assert_eq!((known, &wrong["path"]), (vec!["dark", "cable", "stuck", "mute"], &json!("/?only=trouble")));
     press(&mut browser, &["t"]);
 
     // The daemon dies: what was known stays, dimmed, and both are told; then it goes on by itself.
     daemon.kill();
     for browser in [&mut browser, &mut second] {
-        let is = format!("wall.away !== null && {TILES} === 3 && wall.opacity < 1");
+        let is = format!("wall.away !== null && {TILES} === 5 && wall.opacity < 1");
         let wall = wall_until(browser, "the daemon is away", &is);
         assert!(wall["away"].as_str().unwrap().contains("does not answer"), "{wall:#}");
     }
@@ -264,6 +283,14 @@ fn it_turns_over_a_whole_screen() {
     press(&mut browser, &["f"]);
     until("none any more", 10, || browser.ask("wall_kiosk", json!({}))["full"] == false);
 
+    // 1 to 6 beside each other.
+    for columns in 1..=6 {
+        press(&mut browser, &[&columns.to_string()]);
+        let is = format!(
+            "new Set(wall.tiles.filter((one) => one.id.startsWith('hall')).map((one) => one.left)).size === {columns}"
+        );
+        wall_until(&mut browser, &format!("{columns} columns"), &is);
+    }
     // The last of many is reached by a key and brought on screen.
     press(
         &mut browser,
@@ -281,9 +308,17 @@ fn a_host_without_cameras_says_what_to_do() {
     let _turn = Turn::wait();
     let daemon = TestDaemon::start(Setup::new());
     let mut browser = open(&program, &daemon, "");
+    // The very first questions get no answer: that is said, and once there is one it goes on by itself.
+    for paths in ["**/api/auth/me", "**/api/host/state"] {
+        let said = browser.ask("wall_deaf", json!({"paths": paths}));
+        println!("without an answer of {paths}: {said}");
+        assert!(said["text"].as_str().unwrap().contains("does not answer"), "{said}");
+        browser.ask("wall_heard", json!({"paths": paths}));
+        wall_until(&mut browser, "it goes on", "wall.empty !== null");
+    }
     let wall = wall_until(&mut browser, "that there is none", "wall.empty !== null");
     assert_eq!(wall["links"], json!(["/settings/cameras"]), "{wall:#}");
-    quiet(&mut browser, |_| false);
+    quiet(&mut browser, |problem| problem.contains("ERR_FAILED"));
 }
 
 /// tests/lab/rtsp_server.py; dropping it pulls the plug.

@@ -44,7 +44,7 @@ pub struct History {
 }
 
 impl History {
-    /// `sums` is called once a minute: a snapshot only.
+    /// `sums` is called once a minute, and by whoever asks within the first: a snapshot only.
     pub fn new(clock: Clock, sums: Arc<dyn Fn() -> Sums + Send + Sync>) -> Self {
         let ring = Ring::begin(clock.mono(), sums());
         Self { clock, sums, ring: Mutex::new(ring) }
@@ -60,10 +60,14 @@ impl History {
         }
     }
 
-    /// Oldest first; those that ended after `from`.
+    /// Oldest first; those that ended after `from`. While the first minute is not over, what there is of it: a page has
+    /// something to show once the load was read.
     pub fn points(&self, from: Option<Utc90k>) -> Vec<Point> {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.points.iter().filter(|point| from.is_none_or(|from| point.at > from)).copied().collect()
+        let is_young = ring.points.is_empty() && ring.loads.count > 0;
+        let begun = is_young.then(|| ring.loads.point(self.clock.wall(), (self.sums)().since(&ring.before)));
+        let all = ring.points.iter().copied().chain(begun);
+        all.filter(|point| from.is_none_or(|from| point.at > from)).collect()
     }
 }
 
@@ -163,10 +167,13 @@ mod tests {
     #[test]
     fn a_minute_is_the_mean_of_its_loads_and_what_was_added_to_the_sums() {
         let rig = Rig::new();
+        assert!(rig.history.points(None).is_empty(), "nothing was read yet");
         rig.note(10.0, 30);
-        assert!(rig.history.points(None).is_empty(), "the first minute is not over");
         *rig.sums.lock().unwrap() =
             Sums { written_bytes: 800, media_bytes: 290, writes: 4, lost_seconds: 2.5, hot_bytes: 77 };
+        let begun = rig.history.points(None);
+        assert_eq!((begun.len(), begun[0].at.as_seconds()), (1, 1_700_000_030), "the first minute is not over");
+        assert_eq!((begun[0].cpu_percent, begun[0].sums.written_bytes), (10.0, 300), "what there is of it");
         rig.note(30.0, 30);
         let added = Sums { written_bytes: 300, media_bytes: 290, writes: 4, lost_seconds: 0.5, hot_bytes: 77 };
         let first = Point {

@@ -1,4 +1,6 @@
-//! `/api/viewer/…`: who watches live, and who did; what is heard of viewers stays in RAM but for one batch a minute.
+//! `/api/viewer/…`: who watches, and who did; what is heard of viewers stays in RAM but for one batch a minute.
+//!
+//! Live playlists count by themselves. Of the past only sessions tell, which the page keeps while it shows some.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,7 +39,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// One transaction in so long, however many watch.
 const BATCH_EVERY: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_secs(1);
-/// Live viewers beyond are served and not counted.
+/// Viewers beyond are served and not counted.
 const PLACES: usize = 4096;
 const ID_CHARS: usize = 32;
 const SESSION_CHARS_MAX: usize = 64;

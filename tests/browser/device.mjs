@@ -1,4 +1,5 @@
 // What the driver does on the page of one device: the player and its time line. tests/e2e_ui_device.rs asserts.
+import { playerActions } from "./player.mjs";
 
 /** `reach`: what the driver has: its context, the base address, and how it waits. */
 export function deviceActions({ context, base, until, problems }) {
@@ -62,6 +63,8 @@ export function deviceActions({ context, base, until, problems }) {
   }
 
   return {
+    ...playerActions({ context, until, tab: page, state, spot }),
+
     async "device.open"({ id, query = "", width = 1440, height = 900 }) {
       const tab = pages.get(id) ?? (await context.newPage());
       pages.set(id, tab);
@@ -198,18 +201,22 @@ export function deviceActions({ context, base, until, problems }) {
 
     /** Drags along the time line without letting go at the end; what is shown meanwhile, and what after it rested there. */
     async "device.drag"({ id, from, to }) {
-      const [begin, end] = [await spot(id, from), await spot(id, to)];
+      const begin = await spot(id, from);
       const { mouse } = page(id);
       await mouse.move(begin.x, begin.y);
       await mouse.down();
+      // From now on the view stands still; until then it followed what plays.
+      const end = await spot(id, to);
       const stills = new Set();
       for (let step = 1; step <= 20; step += 1) {
         await mouse.move(begin.x + ((end.x - begin.x) * step) / 20, begin.y);
         const now = await state(id);
         if (now.isStill) stills.add(now.still);
       }
-      const rested = await until(`${id}: video where it rests`, async () => {
+      let last = null;
+      const rested = await until(() => `${id}: video where it rests: ${JSON.stringify(last)}`, async () => {
         const now = await state(id);
+        last = now;
         return now.surface === "past" && !now.isStill && Math.abs(now.time * 1000 + Date.parse(new URLSearchParams(now.source.split("?")[1].split("#")[0]).get("start")) - to) < 1500 ? now : null;
       });
       await mouse.up();

@@ -59,7 +59,8 @@ async function until(what, look) {
   for (;;) {
     const found = await look();
     if (found) return found;
-    if (Date.now() > end) throw new Error(`not within ${WAIT_MS / 1000} s: ${what}; ${problems.join("; ")}`);
+    const said = typeof what === "function" ? what() : what;
+    if (Date.now() > end) throw new Error(`not within ${WAIT_MS / 1000} s: ${said}; ${problems.join("; ")}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
@@ -317,7 +318,7 @@ const actions = {
 Object.assign(
   actions,
   wall({ page, base, until, requests }),
-  axe({ page, base }),
+  axe({ context, base }),
   deviceActions({ context, base, until, problems }),
 );
 

@@ -131,6 +131,24 @@ const actions = {
     });
     return { minute: at, took: Date.now() - began, ...(await colours(".heat-mosaic canvas")) };
   },
+  /** The links over the mosaic, and the colour of the picture at the left border of each. */
+  async tiles() {
+    return page.evaluate(() => {
+      const canvas = document.querySelector(".heat-picture canvas");
+      const copy = document.createElement("canvas");
+      [copy.width, copy.height] = [canvas.width, canvas.height];
+      const pen = copy.getContext("2d");
+      pen.drawImage(canvas, 0, 0);
+      const whole = canvas.getBoundingClientRect();
+      const tiles = [...document.querySelectorAll(".heat-picture [data-tile]")].map((one) => {
+        const box = one.getBoundingClientRect();
+        const scale = canvas.width / whole.width;
+        const [x, y] = [(box.left - whole.left) * scale + 2, (box.top - whole.top + box.height / 2) * scale];
+        return { id: one.dataset.tile, status: one.dataset.status, border: [...pen.getImageData(Math.round(x), Math.round(y), 1, 1).data].slice(0, 3) };
+      });
+      return { tiles };
+    });
+  },
   /** Moves the pointer to a share of the strip's width, in its first line; milliseconds until the mosaic is that of another minute. */
   async scrub({ share, row }) {
     const box = await plot().boundingBox();

@@ -96,6 +96,12 @@ const actions = {
     return {};
   },
 
+  /** Into a field that has no name. */
+  async type({ what, text, ...where }) {
+    await (await tab(where)).locator(what).first().fill(text);
+    return {};
+  },
+
   /** Waits until it is shown (with `text` in it), and tells its text and how long that took. */
   async see({ what, text, ...where }) {
     const page = await tab(where);

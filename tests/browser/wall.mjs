@@ -46,6 +46,21 @@ export function wall({ page, base, until, requests }) {
       return {};
     },
 
+    /** Loads the wall while nobody answers these questions; what the page says instead. */
+    async wall_deaf({ paths }) {
+      await page.route(paths, (route) => route.abort());
+      await page.goto(base);
+      return until("it says that nobody answers", async () => {
+        const text = (await page.locator("body").innerText()).trim();
+        return /does not answer/.test(text) ? { text } : null;
+      });
+    },
+
+    async wall_heard({ paths }) {
+      await page.unroute(paths);
+      return {};
+    },
+
     /** The tiles that are in the page, in their order, and what stands around them. */
     async wall() {
       return page.evaluate(() => ({

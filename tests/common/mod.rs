@@ -11,10 +11,12 @@ pub mod contract;
 pub mod daemon;
 pub mod disk;
 pub mod faketime;
+pub mod footage;
 pub mod http;
 pub mod incidents;
 pub mod keeper;
 pub mod media;
+pub mod people;
 pub mod receiver;
 
 use std::{

@@ -18,6 +18,8 @@ export interface Options<K extends Operation> {
   /** Ends the question when nobody wants the answer any more: react-query hands one in. */
   signal?: AbortSignal;
   timeoutMs?: number;
+  /** Asked even as the page is left. */
+  keepalive?: boolean;
   /** The ETag of what is changed. */
   ifMatch?: string;
 }
@@ -54,6 +56,7 @@ export async function askFully<K extends Operation>(operation: K, options: Optio
   if (options.ifMatch !== undefined) headers["If-Match"] = options.ifMatch;
   const limit = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS);
   const request: RequestInit = { method, headers, cache: "no-store", signal: either(options.signal, limit) };
+  if (options.keepalive === true) request.keepalive = true;
   if (options.body !== undefined) request.body = JSON.stringify(options.body);
   let reply: Response;
   let text: string;

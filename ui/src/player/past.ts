@@ -181,7 +181,9 @@ export class PastPlayer {
     if (passed > 0.004 && passed < 1.5 && this.rate <= 1) this.lengths = [...this.lengths.slice(-14), passed];
     slot.before = slot.video.paused || slot.video.seeking ? null : mediaTime;
     slot.mediaTime = mediaTime;
-    if (slot.video.paused && !slot.video.seeking) this.stepTo = null;
+    // Pictures are told late: of several steps in a row, that of an earlier one may come after the last seek has ended.
+    const isThere = this.stepTo !== null && Math.abs(mediaTime - this.stepTo) < (this.frameLength || 0.04) * HALF_FRAME;
+    if (isThere || !slot.video.paused) this.stepTo = null;
     this.hooks.frame(slot.cue.start + mediaTime * 1000);
   }
 

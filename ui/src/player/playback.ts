@@ -9,7 +9,9 @@ import { LivePlayer, type View as LiveView } from "./live";
 import { PastPlayer, type Cue } from "./past";
 import { Previews } from "./previews";
 import { reasonOf } from "./reason";
+import { keepSound, keptSound, maySound, whenTouched } from "./sound";
 import { BEGIN, type Elements, type PlaybackView } from "./view";
+import { Watching } from "./watching";
 
 /** Nearer to now than this is live: it has not come as far as the playlist yet. */
 export const LIVE_EDGE_MS = 3000;
@@ -50,16 +52,21 @@ export class Playback {
   private careful: Span[] = [];
   private broken: Span[] = [];
   private h264 = false;
+  private readonly watching: Watching;
 
   constructor(readonly device: string, private readonly playlistUrl: string) {
     this.map = new FootageMap(device);
     this.previews = new Previews(device);
+    this.watching = new Watching(device);
   }
 
   attach(elements: Elements): () => void {
     this.elements = elements;
     const stopMap = this.map.listen();
-    const stopResync = onResync(() => this.map.forget());
+    const stopResync = onResync(() => {
+      this.map.forget();
+      this.watching.forget();
+    });
     this.live = new LivePlayer(elements.live, this.playlistUrl, (view) => this.liveChanged(view));
     const past = new PastPlayer(elements.past, {
       frame: (at) => this.pastMoved(at),
@@ -73,23 +80,26 @@ export class Playback {
     });
     past.device = this.device;
     this.past = past;
-    for (const video of this.videos()) {
-      video.muted = this.view.isMuted;
-      video.volume = this.view.volume;
-    }
+    const stopWatching = this.watching.listen();
+    const sound = keptSound();
+    const isEarly = !sound.isMuted && !maySound();
+    this.sound(sound.volume, sound.isMuted || isEarly);
+    const stopTouch = isEarly ? whenTouched(() => this.sound(sound.volume, false)) : () => undefined;
     const moved = () => this.view.surface === "live" && this.view.mode !== "past" && this.liveMoved();
     elements.live.addEventListener("timeupdate", moved);
     return () => {
       elements.live.removeEventListener("timeupdate", moved);
       stopMap();
       stopResync();
+      stopTouch();
+      stopWatching();
       this.previews.clear();
       for (const timer of Object.values(this.timers)) window.clearTimeout(timer);
       this.turn += 1;
       this.live?.destroy();
       this.past?.destroy();
       this.live = this.past = this.elements = null;
-      this.view = { ...BEGIN, volume: this.view.volume, isMuted: this.view.isMuted };
+      this.view = BEGIN;
     };
   }
 
@@ -215,12 +225,14 @@ export class Playback {
 
   setVolume = (volume: number, isMuted = volume === 0): void => {
     const level = Math.min(1, Math.max(0, volume));
-    this.become({ volume: level, isMuted });
-    for (const video of this.videos()) {
-      video.volume = level;
-      video.muted = isMuted;
-    }
+    this.sound(level, isMuted);
+    keepSound({ volume: level, isMuted });
   };
+
+  private sound(volume: number, isMuted: boolean): void {
+    this.become({ volume, isMuted });
+    for (const video of this.videos()) Object.assign(video, { volume, muted: isMuted });
+  }
 
   /** The element whose picture is seen. */
   get shownVideo(): HTMLVideoElement | null {
@@ -485,6 +497,7 @@ export class Playback {
     if ((Object.keys(part) as (keyof PlaybackView)[]).every((key) => next[key] === this.view[key])) return;
     this.view = next;
     if (this.elements) Object.assign(this.elements.frame.dataset, { mode: next.mode, surface: next.surface });
+    this.watching.set(this.elements !== null && next.mode === "past");
     for (const listener of this.listeners) listener();
   }
 }

@@ -25,7 +25,7 @@ import { incidentBeside } from "./incidents";
 import { Side } from "./Side";
 import { KINDS } from "./timeline/draw";
 import { usePins, useTimeline } from "./timeline/data";
-import { around, atNow, LEAST_SPAN, MOST_SPAN, spanOf, zoomed } from "./timeline/scale";
+import { around, atNow, LEAST_SPAN, spanOf, WIDEST, zoomed } from "./timeline/scale";
 import { TimelineStore } from "./timeline/store";
 import { Timeline, type ClipRange } from "./timeline/Timeline";
 import "./device.css";
@@ -224,7 +224,7 @@ function Legend({ zoom, store }: { zoom: (factor: number) => void; store: Timeli
         <li className="kind pinned">{text.pinned}</li>
       </ul>
       <span className="legend-span dim">{text.shown(duration(span / 1000))}</span>
-      <IconButton icon="zoomOut" label={text.zoomOut} disabled={span >= MOST_SPAN} onClick={() => zoom(2)} />
+      <IconButton icon="zoomOut" label={text.zoomOut} disabled={span >= WIDEST} onClick={() => zoom(2)} />
       <IconButton icon="zoomIn" label={text.zoomIn} disabled={span <= LEAST_SPAN} onClick={() => zoom(0.5)} />
     </div>
   );

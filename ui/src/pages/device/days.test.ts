@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { daysOf, monthAfter, monthOf, placesBefore } from "./days";
+import { dayMoved, daysOf, monthAfter, placesBefore } from "./days";
 
 const HOUR = 3_600_000;
 
@@ -22,6 +22,22 @@ it("today is judged by what has passed of it", () => {
 
 it("months and their first weekday", () => {
   expect([monthAfter("2026-12", 1), monthAfter("2026-01", -1)]).toEqual(["2027-01", "2025-12"]);
-  expect(monthOf(Date.parse("2026-11-30T23:30:00Z"), "Europe/Berlin")).toBe("2026-12");
   expect(["2026-11", "2026-06", "2026-02"].map(placesBefore)).toEqual([6, 0, 6]);
+});
+
+it.each([
+  ["2026-03-15", "ArrowLeft", "2026-03-14"],
+  ["2026-03-01", "ArrowLeft", "2026-02-28"],
+  ["2026-03-29", "ArrowDown", "2026-04-05"],
+  ["2026-03-15", "Home", "2026-03-01"],
+  ["2026-02-10", "End", "2026-02-28"],
+  ["2026-03-31", "PageUp", "2026-02-28"],
+  ["2026-01-31", "PageUp", "2025-12-31"],
+  ["2026-04-19", "ArrowRight", "2026-04-20"],
+  ["2026-04-20", "ArrowRight", "2026-04-20"],
+  ["2026-04-18", "ArrowDown", "2026-04-20"],
+  ["2026-03-31", "PageDown", "2026-04-20"],
+  ["2026-03-15", "Enter", "2026-03-15"],
+])("from %s by %s to %s, today being the 20th of April", (from, key, to) => {
+  expect(dayMoved(from, key, "2026-04-20")).toBe(to);
 });

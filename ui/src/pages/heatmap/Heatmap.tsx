@@ -9,8 +9,8 @@ import { heatmap as text } from "../../strings/en/heatmap";
 import { incidents as incidentText } from "../../strings/en/incidents";
 import { clockTime, dayName, duration, hostNow, minuteTime, ZONE } from "../../time/format";
 import { Board, NAMES, type Cell } from "./Board";
-import { useMosaic } from "./mosaics";
-import { columnOf, cut, dayAfter, firstOf, letterAt, MINUTE, nextTrouble, rowsShown, startOf, today, within, type Row, type Show, type Strip } from "./strip";
+import { Mosaic } from "./Mosaic";
+import { columnOf, cut, dayAfter, firstOf, letterAt, MINUTE, momentOf, nextTrouble, rowHeight, rowsShown, startOf, today, within, type Row, type Show, type Strip } from "./strip";
 import { useStrip } from "./useStrip";
 import "./heatmap.css";
 
@@ -18,6 +18,8 @@ const SHOWS: Show[] = ["all", "ok", "ko"];
 /** Hours that are shown at once. */
 const SPANS = ["24", "6", "1"] as const;
 type Span = (typeof SPANS)[number];
+/** Of the window, at most: as the style has it. */
+const STRIP_SHARE = 0.44;
 /** The address follows the cursor when it rests. */
 const REST_MS = 400;
 
@@ -106,8 +108,8 @@ function Day({ strip, incidents, show, setShow, span, setSpan, grownAt }: Props)
     if (found !== null) put({ column: found, row });
   };
   const open = (at: Cell) => {
-    const to = momentOf(strip, rows[at.row], at.column, incidents);
-    if (to) navigate(to.path);
+    const chosen = rows[at.row];
+    if (chosen) navigate(momentOf(chosen.id, startOf(strip, at.column), strip.step, incidents).path);
   };
   const hour = Math.max(1, Math.round((60 * MINUTE) / strip.step));
   useKeys(text.title, [
@@ -135,7 +137,7 @@ function Day({ strip, incidents, show, setShow, span, setSpan, grownAt }: Props)
         <Board strip={view} rows={view.rows} show={show} cell={{ column: column - skipped, row }} scrub={onBoard(put)} open={onBoard(open)} />
       </div>
       {!strip.complete && <p className="heat-note" role="status">{text.incomplete}</p>}
-      <Mosaic at={startOf(strip, column)} show={show} grownAt={grownAt} />
+      <Mosaic at={startOf(strip, column)} show={show} grownAt={grownAt} incidents={incidents} stripHeight={Math.min(rows.length * rowHeight(rows.length, false), window.innerHeight * STRIP_SHARE)} />
     </>
   );
 }
@@ -162,21 +164,12 @@ function useAddress(cursor: Cursor | null): void {
   }, [cursor]);
 }
 
-/** Where a cell leads: to the begin of what happened in it, else to the begin of the minute. */
-function momentOf(strip: Strip, row: Row | undefined, column: number, incidents: Incident[]): { at: number; path: string } | null {
-  if (!row) return null;
-  const from = startOf(strip, column);
-  const begun = within(incidents, row.id, from, from + strip.step).map((one) => Date.parse(one.start));
-  const at = begun.find((start) => start >= from) ?? from;
-  return { at, path: `/device/${encodeURIComponent(row.id)}?t=${encodeURIComponent(new Date(at).toISOString())}` };
-}
-
 function ReadOut({ strip, row, column, incidents }: { strip: Strip; row: Row | undefined; column: number; incidents: Incident[] }) {
   if (!row) return null;
   const from = startOf(strip, column);
   const letter = letterAt(row, column);
   const named = within(incidents, row.id, from, from + strip.step);
-  const to = momentOf(strip, row, column, incidents);
+  const to = momentOf(row.id, from, strip.step, incidents);
   return (
     <div className="heat-readout" aria-live="polite">
       <span className="heat-when">{dayName(from)} <b>{minuteTime(from)}</b></span>
@@ -189,27 +182,7 @@ function ReadOut({ strip, row, column, incidents }: { strip: Strip; row: Row | u
           return one.end === null ? text.sinceOpen(kind, start) : text.since(kind, start, duration(one.duration_seconds));
         }).join(" · ")}
       </span>
-      {to && <Link className="button" to={to.path} aria-label={text.open(row.name, clockTime(to.at))} title={text.open(row.name, clockTime(to.at))}>{text.openShort}</Link>}
+      <Link className="button" to={to.path} aria-label={text.open(row.name, clockTime(to.at))} title={text.open(row.name, clockTime(to.at))}>{text.openShort}</Link>
     </div>
-  );
-}
-
-function Mosaic({ at, show, grownAt }: { at: number; show: Show; grownAt: number }) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  const minute = Math.floor(at / MINUTE) * MINUTE;
-  // The host's time at the last look: it moves with what is known, not with each rendering.
-  const [now, setNow] = useState(hostNow);
-  useEffect(() => setNow(hostNow()), [grownAt]);
-  const shown = useMosaic(canvas, minute, show, now);
-  const when = shown.at === null ? null : `${dayName(shown.at)} ${minuteTime(shown.at)}`;
-  return (
-    <figure className="card heat-mosaic" data-minute={shown.at === null ? undefined : new Date(shown.at).toISOString()}>
-      <figcaption>
-        <span>{text.mosaicOf[show]}</span>
-        <span className="dim">{when ?? ""}</span>
-      </figcaption>
-      <canvas ref={canvas} role="img" aria-label={when === null ? text.mosaicBusy : text.mosaic(when)} hidden={shown.at === null} />
-      {shown.missing && <p className="dim" role="status">{text.mosaicNone}</p>}
-    </figure>
   );
 }

@@ -47,24 +47,29 @@ async function load(url: string, isSettled: boolean, signal: AbortSignal): Promi
   }
 }
 
-async function paint(canvas: HTMLCanvasElement | null, blob: Blob, signal: AbortSignal): Promise<void> {
+async function paint(canvas: HTMLCanvasElement | null, blob: Blob, signal: AbortSignal): Promise<Shown["picture"]> {
   const bitmap = await createImageBitmap(blob);
+  const { width, height } = bitmap;
   if (canvas && !signal.aborted) {
     [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
     canvas.getContext("bitmaprenderer")?.transferFromImageBitmap(bitmap);
   } else bitmap.close();
+  return { width, height };
 }
 
 export interface Shown {
   /** The minute that the picture shows, which may be the one before while the next is on its way. */
   at: number | null;
+  /** Of which it was asked, and its size; null before there is one. */
+  show: Show;
+  picture: { width: number; height: number } | null;
   /** There is none of the minute that is asked for. */
   missing: boolean;
 }
 
 /** Draws the mosaic of that minute onto the canvas. `now` moves when what is shown may have changed. */
 export function useMosaic(canvas: RefObject<HTMLCanvasElement | null>, at: number | null, show: Show, now: number): Shown {
-  const [shown, setShown] = useState<Shown>({ at: null, missing: false });
+  const [shown, setShown] = useState<Shown>({ at: null, show, picture: null, missing: false });
   const latest = useRef(now);
   useEffect(() => {
     latest.current = now;
@@ -79,9 +84,9 @@ export function useMosaic(canvas: RefObject<HTMLCanvasElement | null>, at: numbe
     const run = async () => {
       const blob = await load(url, settled(at), end.signal);
       if (end.signal.aborted) return;
-      if (blob) await paint(canvas.current, blob, end.signal);
+      const picture = blob && (await paint(canvas.current, blob, end.signal));
       if (end.signal.aborted) return;
-      setShown((before) => ({ at: blob ? at : before.at, missing: !blob }));
+      setShown((before) => (picture ? { at, show, picture, missing: false } : { ...before, missing: true }));
       for (const by of NEIGHBOURS) {
         const minute = at + by * MINUTE;
         if (settled(minute)) await load(addressOf(minute, show), true, end.signal);

@@ -183,6 +183,13 @@ export function within<T extends Spanned>(all: T[], device: string, from: number
   return all.filter((one) => one.device === device && reaches(one)).sort((one, other) => Date.parse(one.start) - Date.parse(other.start));
 }
 
+/** Where a stretch of a device leads: to the begin of what happened in it, else to its own begin. */
+export function momentOf(device: string, from: number, step: number, incidents: Spanned[]): { at: number; path: string } {
+  const begun = within(incidents, device, from, from + step).map((one) => Date.parse(one.start));
+  const at = begun.find((start) => start >= from) ?? from;
+  return { at, path: `/device/${encodeURIComponent(device)}?t=${encodeURIComponent(new Date(at).toISOString())}` };
+}
+
 /** High enough to be hit, low enough that many fit. */
 export function rowHeight(rows: number, isCoarse: boolean): number {
   if (rows <= 10) return isCoarse ? 36 : 28;

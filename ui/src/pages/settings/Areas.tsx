@@ -98,7 +98,7 @@ function Rename({ area, close }: { area: string; close: () => void }) {
   return (
     <Dialog title={text.renameOf(area)} close={close}>
       <form className="settings-form" onSubmit={submit}>
-        <Field label={text.name} path="name" error={rename.error} value={name} onChange={(event) => setName(event.target.value)} />
+        <Field label={text.name} path="name" name="rename" error={rename.error} value={name} onChange={(event) => setName(event.target.value)} />
         {rename.error && faultAt(rename.error, "name") === null && <p className="notice bad" role="alert">{messageOf(rename.error)}</p>}
         <div className="dialog-actions">
           <Button onClick={close}>{common.cancel}</Button>

@@ -9,12 +9,14 @@ import { inOrder, type History } from "./facts";
 
 const text = system.charts;
 const EVERY_MS = 60_000;
+/** Of a daemon that has just started the first minute grows. */
+const YOUNG_MS = 5000;
 
 export function useHistory(): History | undefined {
   return useQuery({
     queryKey: ["history"],
     queryFn: ({ signal }) => ask("GET /api/host/history", { signal }),
-    refetchInterval: EVERY_MS,
+    refetchInterval: ({ state }) => ((state.data?.at.length ?? 0) < 2 ? YOUNG_MS : EVERY_MS),
   }).data;
 }
 

@@ -33,7 +33,7 @@ export function Viewers({ devices }: { devices: Device[] }) {
     <section className="system-table" aria-label={words.title} data-viewers={active.viewers}>
       <h2>{words.title} <span className="dim">{active.viewers === 0 ? words.none : words.now(active.viewers)}</span></h2>
       {stats !== undefined && stats.refused > 0 && <p className="system-warning">{words.refused(stats.refused)}</p>}
-      {active.sessions.length > 0 && <Table label={words.title} columns={columns} rows={active.sessions} rowKey={(one) => String(one.number)} />}
+      {active.sessions.length > 0 && <Table label={words.list} columns={columns} rows={active.sessions} rowKey={(one) => String(one.number)} />}
     </section>
   );
 }

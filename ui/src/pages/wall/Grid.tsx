@@ -29,7 +29,7 @@ interface Props {
 export function Grid({ groups, columns: wanted, sizes, showArea, isWhole }: Props) {
   const grid = useRef<HTMLDivElement>(null);
   const box = useBox(grid);
-  const columns = columnsOf(wanted, box.width, sizes);
+  const columns = columnsOf(wanted, box.width, sizes, Math.max(1, ...groups.map((one) => one.devices.length)));
   const rows = useMemo(() => (box.width === 0 ? [] : rowsOf(groups, columns, box.width, sizes)), [groups, columns, box.width, sizes]);
   const { live, listeners, gone, stop: stopLive } = useLiveTile();
   const [active, setActive] = useState<string | null>(place.active);

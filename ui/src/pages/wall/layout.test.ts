@@ -18,6 +18,15 @@ it.each<[Columns, number, number]>([
   expect(columnsOf(wanted, width, sizes)).toBe(expected);
 });
 
+it.each([
+  [1, 4],
+  [6, 6],
+  [100, 7],
+])("on a wall screen, groups of %i at most stand in %i columns", (most, expected) => {
+  expect(columnsOf(0, 3500, SIZES.large, most)).toBe(expected);
+  expect(columnsOf(5, 3500, SIZES.large, most)).toBe(5);
+});
+
 it("a tile is a picture of 16:9, its foot and its border", () => {
   expect(tileHeight(642, 1, sizes)).toBe(360 + 40 + 2);
   expect(tileHeight(1300, 2, sizes)).toBe(360 + 40 + 2);

@@ -14,12 +14,14 @@ export interface Sizes {
   heading: number;
   /** The narrowest tile when as many as fit are wanted. */
   tile: number;
+  /** And the widest: a few cameras fill a wall screen instead of its corner. */
+  widest: number;
 }
 
 export const SIZES: Record<"phone" | "usual" | "large", Sizes> = {
-  phone: { gap: 8, foot: 40, heading: 36, tile: 300 },
-  usual: { gap: 16, foot: 40, heading: 40, tile: 300 },
-  large: { gap: 20, foot: 52, heading: 52, tile: 440 },
+  phone: { gap: 8, foot: 40, heading: 36, tile: 300, widest: 300 },
+  usual: { gap: 16, foot: 40, heading: 40, tile: 300, widest: 300 },
+  large: { gap: 20, foot: 52, heading: 52, tile: 440, widest: 720 },
 };
 
 /** Below this a name cannot be read. */
@@ -27,9 +29,10 @@ const NARROWEST = 104;
 
 export type Row = { key: string; height: number; group: number } & ({ title: string; count: number } | { tiles: TileFacts[] });
 
-export function columnsOf(wanted: Columns, width: number, { gap, tile }: Sizes): number {
+/** `most`: tiles in the largest group. More columns than that would stay empty. */
+export function columnsOf(wanted: Columns, width: number, { gap, tile, widest }: Sizes, most = Infinity): number {
   const fit = (least: number) => Math.max(1, Math.floor((width + gap) / (least + gap)));
-  return wanted === 0 ? fit(tile) : Math.min(wanted, fit(NARROWEST));
+  return wanted === 0 ? Math.max(fit(widest), Math.min(most, fit(tile))) : Math.min(wanted, fit(NARROWEST));
 }
 
 /** Of a tile: picture of 16:9, foot, and the border of 1 px. */

@@ -22,6 +22,7 @@ export const heatmap = {
   open: (device: string, when: string) => `Open ${device} at ${when}`,
   openShort: "Open",
   mosaic: (when: string) => `All cameras at ${when}`,
+  mosaicTiles: "Cameras in the picture",
   mosaicOf: { all: "All cameras", ok: "Cameras that were well", ko: "Cameras in trouble" },
   mosaicNone: "No picture of this minute.",
   mosaicBusy: "The mosaic is not there yet.",

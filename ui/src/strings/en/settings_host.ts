@@ -224,7 +224,7 @@ export const host = {
     what: "What",
     changes: "Change",
     actions: {
-      camera_added: "Camera added", camera_changed: "Camera changed", camera_removed: "Camera removed", area_added: "Area added", area_renamed: "Area renamed", area_removed: "Area removed",
+      camera_added: "Camera added", camera_changed: "Camera changed", camera_removed: "Camera removed", camera_change_undone: "Camera change undone", area_added: "Area added", area_removed: "Area removed",
       settings_changed: "Settings changed", user_added: "User added", user_changed: "User changed", user_removed: "User removed", password_changed: "Password changed", token_added: "Token made",
       token_removed: "Token revoked", links_ended: "All links ended", link_signed: "Link shared", signed_in: "Signed in", signed_out: "Signed out", refused_to_sign_in: "Refused to sign in",
       reloaded: "Settings file read",

@@ -170,6 +170,7 @@ export const system = {
     open: "Open incidents",
   },
   viewers: {
+    list: "Who watches now",
     title: "Viewers",
     now: (count: number) => (count === 1 ? "1 watches" : `${count} watch`),
     none: "Nobody watches.",

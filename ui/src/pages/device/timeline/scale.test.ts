@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { DAY } from "../../../time/ticks";
-import { around, atNow, following, LEAST_SPAN, MOST_SPAN, nearest, panned, spanOf, tilesOf, toTime, toX, within, zoomed } from "./scale";
+import { around, atNow, following, LEAST_SPAN, MOST_SPAN, nearest, panned, spanOf, tilesOf, toTime, toX, WIDEST, within, zoomed } from "./scale";
 
 const NOW = 1_800_000_000_000;
 const view = { from: NOW - 1000_000, span: 100_000 };
@@ -16,10 +16,15 @@ describe("zoom", () => {
   });
   it.each([
     [1e-9, LEAST_SPAN],
-    [1e9, MOST_SPAN],
+    [1e9, WIDEST],
   ])("by %d ends at %d ms", (factor, span) => {
     expect(zoomed(view, factor, view.from, NOW).span).toBe(span);
   });
+});
+
+it("a day of 25 h that the calendar shows stays whole, and is not zoomed out to from others", () => {
+  const long = { from: NOW - MOST_SPAN, span: MOST_SPAN };
+  expect([zoomed(long, 2, NOW, NOW).span, zoomed({ ...long, span: WIDEST - 1 }, 2, NOW, NOW).span]).toEqual([MOST_SPAN, WIDEST]);
 });
 
 it("nothing is shown of the future but a margin", () => {

@@ -12,7 +12,9 @@ export interface View {
 }
 
 export const LEAST_SPAN = 10_000;
-/** A local day has up to 25 h. */
+/** By zooming. */
+export const WIDEST = DAY;
+/** By the calendar: a local day has up to 25 h. */
 export const MOST_SPAN = DAY + 3_600_000;
 /** Room behind now, so that the newest is not glued to the edge. */
 const AHEAD = 0.03;
@@ -28,7 +30,7 @@ export function within(view: View, now: number): View {
 
 /** By that factor around the moment, which keeps its place. */
 export function zoomed(view: View, factor: number, around: number, now: number): View {
-  const span = Math.min(MOST_SPAN, Math.max(LEAST_SPAN, view.span * factor));
+  const span = Math.min(Math.max(WIDEST, Math.min(view.span, MOST_SPAN)), Math.max(LEAST_SPAN, view.span * factor));
   return within({ span, from: around - ((around - view.from) / view.span) * span }, now);
 }
 
