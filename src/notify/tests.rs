@@ -1,19 +1,24 @@
 //! Against receivers on a real socket: in order, signed, through an hour of silence, past one that hangs.
 
 use std::{
+    collections::HashMap,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::atomic::{AtomicBool, AtomicU16, Ordering},
 };
 
 use serde_json::{Value, json};
-use slog::Drain as _;
+use slog::{Drain as _, o};
 
 use super::*;
-use crate::{clock::ManualClock, events::Topic};
+use crate::{
+    clock::{ManualClock, Utc90k},
+    config::{Webhook, receivers},
+    events::Topic,
+};
 
 /// A program that takes webhooks: answers what it is told to, remembers what it was sent.
-struct Receiver {
+struct Program {
     address: SocketAddr,
     answer: Arc<AtomicU16>,
     /// Takes connections and says nothing.
@@ -35,7 +40,7 @@ impl Request {
     }
 }
 
-impl Receiver {
+impl Program {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -124,14 +129,15 @@ impl Rig {
         let lines = Arc::<Mutex<Vec<u8>>>::default();
         let log = Logger::root(Mutex::new(slog_json::Json::default(Kept(lines.clone()))).map(slog::Fuse), o!());
         let notifier = Notifier::start(NotifierParts {
-            webhooks,
             host: "studio".into(),
             events: &events,
             clock: manual.clock(),
             metrics: metrics.clone(),
             log,
         });
-        Self { manual, events, metrics, notifier: notifier.unwrap(), lines }
+        let notifier = notifier.unwrap();
+        notifier.replace(&receivers(webhooks, b"")).unwrap();
+        Self { manual, events, metrics, notifier, lines }
     }
 
     fn publish(&self, kind: &'static str, number: usize) {
@@ -170,7 +176,7 @@ fn numbers(requests: &[Request]) -> Vec<u64> {
 
 #[test]
 fn events_arrive_in_order_and_signed() {
-    let receiver = Receiver::start();
+    let receiver = Program::start();
     let rig = Rig::new(&[receiver.webhook(&[])]);
     (0..20).for_each(|number| rig.publish(KINDS[number % KINDS.len()], number));
     rig.publish("device_status", 99);
@@ -197,7 +203,7 @@ fn events_arrive_in_order_and_signed() {
 
 #[test]
 fn each_gets_the_kinds_that_it_asked_for() {
-    let (all, some) = (Receiver::start(), Receiver::start());
+    let (all, some) = (Program::start(), Program::start());
     let rig = Rig::new(&[all.webhook(&[]), some.webhook(&["device_down", "recording_lost"])]);
     (0..10).for_each(|number| rig.publish(KINDS[number % 5], number));
     rig.until("the events", |_| all.got().len() == 10 && some.got().len() == 4);
@@ -206,7 +212,7 @@ fn each_gets_the_kinds_that_it_asked_for() {
 
 #[test]
 fn a_receiver_that_was_down_for_an_hour_gets_the_newest_thousand() {
-    let (sick, well) = (Receiver::start(), Receiver::start());
+    let (sick, well) = (Program::start(), Program::start());
     sick.answer.store(503, Ordering::SeqCst);
     let rig = Rig::new(&[sick.webhook(&[]), well.webhook(&[])]);
     for number in 0..1300 {
@@ -242,7 +248,7 @@ fn a_receiver_that_was_down_for_an_hour_gets_the_newest_thousand() {
 #[test]
 fn what_is_refused_is_not_sent_again_and_redirects_are_not_followed() {
     for answer in [400, 404, 302, 307] {
-        let receiver = Receiver::start();
+        let receiver = Program::start();
         receiver.answer.store(answer, Ordering::SeqCst);
         let rig = Rig::new(&[receiver.webhook(&[])]);
         rig.publish("device_down", 0);
@@ -256,7 +262,7 @@ fn what_is_refused_is_not_sent_again_and_redirects_are_not_followed() {
 
 #[test]
 fn one_that_hangs_or_is_gone_delays_neither_others_nor_the_end() {
-    let (hanging, well) = (Receiver::start(), Receiver::start());
+    let (hanging, well) = (Program::start(), Program::start());
     hanging.hangs.store(true, Ordering::SeqCst);
     let gone = Webhook { url: "http://127.0.0.1:1/".into(), ..well.webhook(&[]) };
     let rig = Rig::new(&[hanging.webhook(&[]), gone, well.webhook(&[])]);
@@ -272,7 +278,7 @@ fn one_that_hangs_or_is_gone_delays_neither_others_nor_the_end() {
 
 #[test]
 fn nothing_that_is_shown_holds_a_secret() {
-    let receiver = Receiver::start();
+    let receiver = Program::start();
     let mut webhook = receiver.webhook(&[]);
     webhook.url = format!("http://user:very-secret-word@{}/very-secret-path?key=very-secret-too", receiver.address);
     let rig = Rig::new(&[

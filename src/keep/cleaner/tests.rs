@@ -167,7 +167,7 @@ fn a_busy_machine_expires_later_but_makes_room_at_once() {
         assert_eq!(bench.cleaner.run(Job::Clean), Cleaned::default());
         assert_eq!(bench.cleaner.status().gate, gate);
         let short = KeepLimits { min_free_bytes: u64::MAX, ..LIMITS };
-        bench.cleaner.set_limits(short, 1);
+        bench.cleaner.set_limits(short);
         let cleaned = bench.cleaner.run(Job::Watch);
         assert_eq!((cleaned.expired, cleaned.evicted), (0, 3));
         assert_eq!(bench.left(), [1], "the open chunk stays whatever is missing");
@@ -228,7 +228,7 @@ fn a_sick_volume_is_told_and_nothing_is_deleted() {
 fn a_hot_folder_on_a_disk_is_told() {
     let bench = Bench::new(&[], LIMITS, IDLE);
     assert_eq!(bench.cleaner.status().hot_error, None);
-    bench.cleaner.set_limits(LIMITS, u64::MAX / 4);
+    bench.cleaner.set_hot_quotas(u64::MAX / 4);
     bench.cleaner.run(Job::Watch);
     assert!(bench.cleaner.status().hot_error.as_deref().is_some_and(|why| why.contains("add up to")));
 }
