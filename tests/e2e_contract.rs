@@ -224,7 +224,22 @@ impl Walk {
             }
             ("POST", "/api/areas") => (json!({"name": "Attic"}), vec![json!({"name": ""})]),
             ("PUT", "/api/areas/{name}") => (json!({"name": "Roof"}), vec![json!({"name": 5})]),
-            ("PUT", "/api/settings") => (json!({"detect": {"black_luma": 11}}), vec![json!({"detect": {"x": 7.0}})]),
+            ("PUT", "/api/settings") => {
+                let good = json!({"detect": {"black_luma": 11}, "archive": {"retention_days": 300}, "transcode": {},
+                    "notify": {"webhook": [{"url": "http://127.0.0.1:1/", "kinds": ["device_up"]}]}});
+                let bad = [
+                    json!({"detect": {"x": 7.0}}),
+                    json!({"archive": {"window_hours": 25}}),
+                    json!({"archive": {"commit_seconds": 5}}),
+                    json!({"archive": [1]}),
+                    json!({"transcode": {"run_schedule": "noon"}}),
+                    json!({"transcode": {"enabled": false}}),
+                    json!({"notify": {"webhook": [{"id": "x"}]}}),
+                    json!({"archive": {}, "notify": {"webhook": [{"url": "file:///etc/passwd"}]}}),
+                ];
+                (good, bad.into())
+            }
+            ("POST", "/api/settings/notify/test") => (json!({"id": "nobody"}), vec![json!({"id": 5})]),
             ("PUT", _) => (json!({"until": soon, "why": "a new lens"}), vec![json!({"until": "soon"})]),
             ("POST", "/api/viewer/start") => (json!({"device": "cam"}), vec![json!({"device": 5})]),
             ("POST", "/api/viewer/heartbeat" | "/api/viewer/stop") => {

@@ -44,12 +44,15 @@ impl Receiver {
 }
 
 impl Webhook {
+    /// Without what opens it.
+    pub fn hidden(&self) -> Self {
+        let secret = if self.secret.is_empty() { String::new() } else { HIDDEN.to_owned() };
+        Self { url: shown_url(&self.url), secret, kinds: self.kinds.clone() }
+    }
+
     /// The same of one without an id.
     pub fn shown(&self) -> Value {
-        let Self { url, secret, kinds } = self.clone();
-        let mut shown = Receiver { id: String::new(), url, secret, kinds }.shown();
-        shown.as_object_mut().map(|fields| fields.remove("id"));
-        shown
+        json!(self.hidden())
     }
 }
 

@@ -124,6 +124,12 @@ impl std::io::Write for Kept {
 
 impl Rig {
     fn new(webhooks: &[Webhook]) -> Self {
+        let rig = Self::before_it_is_known();
+        rig.notifier.replace(&receivers(webhooks, b"")).unwrap();
+        rig
+    }
+
+    fn before_it_is_known() -> Self {
         let manual = ManualClock::at(Utc90k::from_seconds(1_795_143_600));
         let (events, metrics) = (Events::new(manual.clock()), Arc::new(Metrics::new()));
         let lines = Arc::<Mutex<Vec<u8>>>::default();
@@ -136,7 +142,6 @@ impl Rig {
             log,
         });
         let notifier = notifier.unwrap();
-        notifier.replace(&receivers(webhooks, b"")).unwrap();
         Self { manual, events, metrics, notifier, lines }
     }
 
@@ -274,6 +279,84 @@ fn one_that_hangs_or_is_gone_delays_neither_others_nor_the_end() {
     rig.notifier.stop(&Logger::root(slog::Discard, o!()));
     // A busy host may take its time; the request that hangs takes ten seconds.
     assert!(clock.mono().since(began) < Duration::from_secs(4));
+}
+
+/// As people change the list: by ids.
+fn list(rig: &Rig, all: &[(&str, &Webhook)]) {
+    let receiver = |(id, webhook): &(&str, &Webhook)| {
+        let Webhook { url, secret, kinds } = Webhook::clone(webhook);
+        crate::config::Receiver { id: (*id).to_owned(), url, secret, kinds }
+    };
+    rig.notifier.replace(&all.iter().map(receiver).collect::<Vec<_>>()).unwrap();
+}
+
+#[test]
+fn receivers_come_change_and_go_while_events_do() {
+    let (stays, goes, comes) = (Program::start(), Program::start(), Program::start());
+    let rig = Rig::new(&[]);
+    let (one, two, three) = (stays.webhook(&[]), goes.webhook(&[]), comes.webhook(&["device_down"]));
+    list(&rig, &[("a", &one), ("b", &two)]);
+    rig.publish("device_up", 0);
+    rig.until("both", |_| stays.got().len() == 1 && goes.got().len() == 1);
+    // What waits for one that stays is sent, to where it is now; what waits for one that went is not.
+    stays.answer.store(503, Ordering::SeqCst);
+    goes.answer.store(503, Ordering::SeqCst);
+    (1..4).for_each(|number| rig.publish("device_down", number));
+    rig.until("the failures", |rig| rig.notifier.status().iter().all(|told| told.failed > 0 && told.waiting == 3));
+    list(&rig, &[("c", &three), ("a", &Webhook { url: format!("{}/moved", one.url), ..one.clone() })]);
+    stays.answer.store(200, Ordering::SeqCst);
+    goes.answer.store(200, Ordering::SeqCst);
+    (4..6).for_each(|number| rig.publish(if number == 4 { "device_up" } else { "device_down" }, number));
+    // It may have been refused once more before it was well.
+    rig.until("all that waited", |rig| {
+        rig.manual.advance(Duration::from_secs(10));
+        numbers(&stays.taken()) == [0, 1, 2, 3, 4, 5]
+    });
+    assert!(stays.taken().last().unwrap().path.ends_with("/moved"));
+    rig.until("the new one", |_| numbers(&comes.got()) == [5]);
+    assert_eq!(goes.taken().len(), 1, "told nothing more");
+    let told = rig.notifier.status();
+    assert_eq!(told.iter().map(|told| told.id.as_str()).collect::<Vec<_>>(), ["c", "a"]);
+    assert_eq!(told[1].sent, 6, "it is still the same");
+    let text = rig.metrics.render();
+    assert!(!text.contains(&goes.address.to_string()) && text.contains(&comes.address.to_string()), "{text}");
+    list(&rig, &[]);
+    rig.publish("device_down", 6);
+    assert_eq!(rig.notifier.status(), []);
+    rig.notifier.stop(&Logger::root(slog::Discard, o!()));
+    assert_eq!((stays.taken().len(), comes.got().len()), (6, 1));
+}
+
+#[test]
+fn what_happens_before_it_is_known_who_is_told_waits() {
+    let receiver = Program::start();
+    let rig = Rig::before_it_is_known();
+    (0..3).for_each(|number| rig.publish("device_down", number));
+    rig.until("they are kept", |rig| rig.notifier.desk.lock().early.as_ref().is_some_and(|early| early.len() == 3));
+    assert_eq!(rig.notifier.status(), []);
+    list(&rig, &[("a", &receiver.webhook(&[]))]);
+    rig.publish("device_up", 3);
+    rig.until("all of it", |_| numbers(&receiver.got()) == [0, 1, 2, 3]);
+}
+
+#[test]
+fn one_is_tried_past_its_queue() {
+    let receiver = Program::start();
+    let rig = Rig::new(&[receiver.webhook(&["device_up"])]);
+    let id = rig.notifier.status()[0].id.clone();
+    assert_eq!(rig.notifier.test(&id).unwrap(), 200);
+    let got = receiver.got().remove(0);
+    assert_eq!((&got.json()["kind"], &got.json()["host"]), (&"test".into(), &"studio".into()));
+    let expected = sender::signature("very-secret-key", "1795143600", &got.body);
+    assert_eq!((&got.headers["x-capstan-signature"], &got.headers["x-capstan-event"]), (&expected, &"test".to_owned()));
+    receiver.answer.store(404, Ordering::SeqCst);
+    assert_eq!(rig.notifier.test(&id).unwrap(), 404);
+    assert_eq!((rig.notifier.status()[0].sent, rig.notifier.status()[0].error.clone()), (0, None), "no event");
+    assert_eq!(rig.notifier.test("other").unwrap_err().kind, Kind::NotFound);
+    let gone = Webhook { url: "http://127.0.0.1:1/very-secret".into(), ..receiver.webhook(&[]) };
+    list(&rig, &[("a", &gone)]);
+    let error = rig.notifier.test("a").unwrap_err();
+    assert!(error.kind == Kind::Unavailable && !error.to_string().contains("secret"), "{error}");
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub use incidents::{Cursor, Edit, Filter, Page};
 pub use maintenance::{Maintenance, Upkeep};
 use pending::Inbox;
 use readers::Readers;
-pub use settings::Changed;
+pub use settings::{Changed, changed};
 pub use store::inspect;
 use writer::Writer;
 

@@ -1,11 +1,13 @@
 //! What people changed of the settings, as rows: one a section.
 
+use std::path::Path;
+
 use rusqlite::Connection;
 use serde_json::Value;
 
 use super::{
     audit::{self, Entry},
-    sqlite::failed,
+    sqlite::{self, failed},
 };
 use crate::{
     clock::Utc90k,
@@ -44,6 +46,12 @@ pub(super) fn load(connection: &Connection) -> Result<Changed> {
         }
     }
     Ok(changed)
+}
+
+/// What a database says, for whoever asks beside the daemon; nothing when there is none that can be read.
+pub fn changed(database: &Path) -> Changed {
+    let open = || sqlite::open_read(database).map_err(failed("opening the database"));
+    if database.exists() { open().and_then(|found| load(&found)).unwrap_or_default() } else { Changed::default() }
 }
 
 pub(super) fn change(connection: &Connection, section: &Section, by: &str, at: Utc90k) -> Result<()> {

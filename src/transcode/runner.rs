@@ -203,7 +203,8 @@ impl Runner {
         self.parts.metrics.transcode.target_savings_percent.set(settings.target_space_savings);
         self.tuning.store(Arc::new(Tuning::new(&self.parts, settings, recorder_bytes)));
         // What was to be waited for was so by the settings before.
-        self.lock().rest = None;
+        let mut inner = self.lock();
+        (inner.rest, inner.throttle) = (None, Throttle::default());
     }
 
     pub fn is_running(&self) -> bool {

@@ -1,13 +1,14 @@
 //! Chunks without a daemon: written and sealed by the recorder's own writer.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use capstan::{
-    clock::Utc90k,
+    clock::{Clock, Utc90k},
+    config::Storage,
     ids::DeviceId,
     media::{AudioCodec, AudioConfig},
     merge::chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, SealedChunk, TrackRun},
-    storage::Volume,
+    storage::{Volume, layout::RingSlot},
 };
 
 /// A second of sound: sealed and durable, still where chunks grow.
@@ -27,4 +28,21 @@ pub fn sealed_sound(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k, gene
     writer.append(&Fragment { video: None, audio: Some(run) }).unwrap();
     writer.commit(MarkInfo::default()).unwrap();
     writer.seal().unwrap()
+}
+
+/// Chunks in the ring that a daemon of before recorded so many hours ago; their starts in seconds.
+pub fn in_ring(root: &Path, device: &str, hours_ago: &[i64]) -> Vec<i64> {
+    let device: DeviceId = device.parse().unwrap();
+    let volume = Volume::open(&Storage { root: root.to_owned(), ..Storage::default() }, &Clock::system()).unwrap();
+    let now = Clock::system().wall().as_seconds();
+    let record = |hours: &i64| {
+        let start = (now - hours * 3600) / 600 * 600;
+        let at = Utc90k::from_seconds(start);
+        let sealed = sealed_sound(&volume, &device, at, 0);
+        let slot = RingSlot::of(at, 600);
+        volume.mkdir_all(&volume.layout().ring_hour(&device, slot.hour)).unwrap();
+        volume.rename_new(&sealed.path, &volume.layout().ring_chunk(&device, slot)).unwrap();
+        start
+    };
+    hours_ago.iter().map(record).collect()
 }

@@ -388,3 +388,36 @@ fn busy_threads_close_the_gate() {
     burning.store(false, Ordering::Relaxed);
     burners.into_iter().for_each(|burner| burner.join().unwrap());
 }
+
+/// What is told of other limits is what comes of them.
+#[test]
+fn the_outlook_is_what_then_happens() {
+    let days = |days: f64| Duration::from_secs_f64(days * 86_400.0);
+    let lasting = |keep: Limits| KeepLimits { keep, ..LIMITS };
+    let kept = lasting(Limits { retention: days(10.0), ..LIMITS.keep });
+    let check = |after: KeepLimits, deleted: usize, moved: usize| {
+        let bench = Bench::new(&[20 * DAY + 50, 5 * DAY + 40, 3 * DAY + 30, 2 * DAY + 20, 500, 200], kept, IDLE);
+        let clean = || assert!((0..9).any(|_| bench.cleaner.run(Job::Clean) == Cleaned::default()));
+        // What goes in any case is not of the change.
+        let told = bench.cleaner.outlook(&after).unwrap();
+        assert_eq!((told.chunks, told.bytes), (deleted, 1000 * deleted as u64), "{after:?}");
+        assert_eq!((told.moved_chunks, told.moved_bytes), (moved, 1000 * moved as u64), "{after:?}");
+        assert_eq!(bench.left().len(), 7, "nothing was touched");
+        clean();
+        let before = bench.left().len();
+        bench.cleaner.set_limits(after);
+        clean();
+        assert_eq!(before - bench.left().len(), deleted, "{after:?}");
+        let oldest = bench.device.index.snapshot().iter().map(|chunk| chunk.start).min();
+        assert_eq!(told.oldest_kept, oldest, "{after:?}");
+    };
+    check(kept, 0, 0);
+    check(lasting(Limits { retention: days(2.5), ..kept.keep }), 1, 0);
+    check(lasting(Limits { retention: Duration::ZERO, ..kept.keep }), 3, 0);
+    check(lasting(Limits { window: Duration::from_secs(6 * 3600), ..kept.keep }), 0, 1);
+    check(lasting(Limits { max_bytes: 4500, ..kept.keep }), 2, 0);
+    check(lasting(Limits { device_max_bytes: 2500, ..kept.keep }), 4, 0);
+    let bench = Bench::new(&[500], kept, IDLE);
+    bench.pinned.store(Arc::new(None));
+    assert_eq!(bench.cleaner.outlook(&kept).unwrap_err().kind, crate::error::Kind::Unavailable);
+}
