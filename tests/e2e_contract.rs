@@ -224,21 +224,7 @@ impl Walk {
             }
             ("POST", "/api/areas") => (json!({"name": "Attic"}), vec![json!({"name": ""})]),
             ("PUT", "/api/areas/{name}") => (json!({"name": "Roof"}), vec![json!({"name": 5})]),
-            ("PUT", "/api/settings") => {
-                let good = json!({"detect": {"black_luma": 11}, "archive": {"retention_days": 300}, "transcode": {},
-                    "notify": {"webhook": [{"url": "http://127.0.0.1:1/", "kinds": ["device_up"]}]}});
-                let bad = [
-                    json!({"detect": {"x": 7.0}}),
-                    json!({"archive": {"window_hours": 25}}),
-                    json!({"archive": {"commit_seconds": 5}}),
-                    json!({"archive": [1]}),
-                    json!({"transcode": {"run_schedule": "noon"}}),
-                    json!({"transcode": {"enabled": false}}),
-                    json!({"notify": {"webhook": [{"id": "x"}]}}),
-                    json!({"archive": {}, "notify": {"webhook": [{"url": "file:///etc/passwd"}]}}),
-                ];
-                (good, bad.into())
-            }
+            ("PUT", "/api/settings") => contract::settings_bodies(),
             ("POST", "/api/settings/notify/test") => (json!({"id": "nobody"}), vec![json!({"id": 5})]),
             ("PUT", _) => (json!({"until": soon, "why": "a new lens"}), vec![json!({"until": "soon"})]),
             ("POST", "/api/viewer/start") => (json!({"device": "cam"}), vec![json!({"device": 5})]),
@@ -337,8 +323,8 @@ impl Walk {
             "/api/host/health" => &[200, 503],
             // Nobody is signed in here: what it does is in src/web/tests/access.
             "/api/auth/password" => &[403],
-            // No original of anything is kept here.
-            "/api/transcode/rollback" => &[404],
+            // No original of anything is kept here, and nobody is told of it.
+            "/api/transcode/rollback" | "/api/settings/notify/test" => &[404],
             // What is taken away: the end of maintenance is a state of the device.
             path if operation.method == "DELETE" && !path.contains("maintenance") => &[204],
             "/api/host/pins" | "/api/cameras" | "/api/areas" if operation.method == "POST" => &[201],

@@ -52,8 +52,8 @@ fn thresholds_change_without_a_restart() {
     let changed = log.lines().find(|line| line.contains("settings of the file changed")).unwrap();
     assert!(changed.contains("notify.webhook[0].secret"), "{changed}");
 
+    until("who is told", 10, || daemon.json("/api/host/state")["webhooks"][0]["receiver"] == "127.0.0.1:1");
     let state = daemon.json("/api/host/state");
-    assert_eq!(state["webhooks"][0]["receiver"], "127.0.0.1:1");
     let shown = daemon.log() + &state.to_string() + &daemon.get("/metrics").text();
     assert!(!shown.contains("hidden"), "{shown}");
     let (status, _) = daemon.stop();

@@ -105,7 +105,13 @@ fn footage_goes_and_stays_by_what_was_changed_here_over_restarts() {
 #[test]
 fn the_transcoders_window_and_who_is_told_change_while_it_runs() {
     let _turn = Turn::wait();
-    let daemon = TestDaemon::start(setup().set("transcode.run_schedule", "always").environment("TZ", "UTC0"));
+    let daemon = TestDaemon::start(
+        setup()
+            .set("transcode.run_schedule", "always")
+            .set("transcode.max_cpu_percent", 100.0)
+            .set("transcode.max_io_wait", 100.0)
+            .environment("TZ", "UTC0"),
+    );
     let transcoder = || daemon.json("/api/transcode")["status"].clone();
     until("it has nothing to do", 30, || transcoder()["gate"] == "idle");
     // Hours from now.

@@ -46,6 +46,8 @@ mod areas;
 const ORDERS_MAX: usize = 32;
 /// Between two looks for cameras that are not known yet, or footage of those that left.
 const TICK: Duration = Duration::from_secs(1);
+/// Between two looks whether the database was read.
+const LOOK: Duration = Duration::from_millis(50);
 /// Looks after which incidents are taken up without the cameras of a database that cannot be read.
 const PATIENCE_TICKS: u32 = 30;
 /// Looks after which who is told by webhooks is what the file says.
@@ -144,10 +146,20 @@ impl crate::web::fleet::Fleet for Fleet {
 
 async fn serve(mut desk: Desk, mut orders: mpsc::Receiver<Ordered>, ending: &AtomicBool) {
     let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut looks = tokio::time::interval(LOOK);
+    for interval in [&mut ticks, &mut looks] {
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    }
     loop {
         let next = tokio::select! {
             next = orders.recv() => next,
+            // The cleaner and who is to be told wait for it.
+            _ = looks.tick(), if !desk.stored.is_known => {
+                if desk.registry.roster().is_known {
+                    guarded(&desk.log.clone(), desk.learn()).await;
+                }
+                continue;
+            }
             _ = ticks.tick(), if !desk.is_at_rest() => {
                 if ending.load(Ordering::Acquire) {
                     return;

@@ -6,7 +6,7 @@ use actix::{Actor, AsyncContext, Context};
 
 use super::{
     cleaner::{Cleaner, Job},
-    limits::KeepLimits,
+    limits::{Gate, KeepLimits},
 };
 use crate::clock::{Clock, Mono};
 
@@ -35,7 +35,13 @@ impl CleanerActor {
             // Whoever changed them waits to see what comes of it.
             self.timetable.cleaned = None;
         }
-        let every = if self.cleaner.status().backlog { TICK } else { limits.interval };
+        let status = self.cleaner.status();
+        let every = match status.gate {
+            _ if status.backlog => TICK,
+            // It is known in a moment, as after a start; or somebody is at work on the database.
+            Gate::Pins => WATCH_EVERY.min(limits.interval),
+            _ => limits.interval,
+        };
         if let Some(job) = self.timetable.due(now, every)
             && self.cleaner.ask(job)
         {

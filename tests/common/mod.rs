@@ -15,6 +15,7 @@ pub mod http;
 pub mod incidents;
 pub mod keeper;
 pub mod media;
+pub mod people;
 pub mod receiver;
 
 use std::{
