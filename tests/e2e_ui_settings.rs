@@ -215,6 +215,15 @@ fn people_and_programs_may_what_they_may() {
     assert_eq!(told(&daemon, "vera", "veras-own-word", "/api/host/maintenance/cam").json()["active"], true);
     vera.clicks(".maintenance button");
     vera.sees(".maintenance[data-active=false]", "");
+    for (section, field) in [("storage", "archive.retention_days"), ("transcoder", "transcode.run_schedule")] {
+        vera.goes(&format!("/settings/{section}"));
+        vera.sees(".settings-form", "An administrator can change these");
+        assert_eq!(vera.count(&format!("input[name=\"{field}\"]:disabled")), 1);
+        assert_eq!(vera.count(".form-acts"), 0);
+    }
+    vera.goes("/settings/notifications");
+    vera.sees(".empty", "Nobody is notified");
+    assert_eq!(vera.count("[data-act=add-webhook]"), 0);
     they_asked_nothing_that_is_refused(&mut browser, "vera");
 
     a_token_works_until_it_is_revoked(&daemon, &mut browser);

@@ -65,6 +65,7 @@ export const webhooks = {
   add: "Add receiver",
   new: "New receiver",
   keyAdd: "Add a receiver",
+  where: "Where to",
   address: "Address",
   addressKept: (shown: string) => `Empty: stays ${shown}`,
   secret: "Secret",

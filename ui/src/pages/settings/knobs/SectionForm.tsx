@@ -61,10 +61,10 @@ export function SectionForm({ section, title, now, groups, costs = false, saved,
       setAsked(question);
       setConflict(false);
       if (question) return;
-      toast(saved);
       await queries.invalidateQueries({ queryKey: SETTINGS });
       const fresh = queries.getQueryData<Settings>(SETTINGS);
       if (fresh) draft.restart(start(fresh));
+      toast(saved);
       changed?.();
     },
     onError: (error) => {
@@ -79,13 +79,14 @@ export function SectionForm({ section, title, now, groups, costs = false, saved,
     const path = `${section}.${knob.key}`;
     const label = text.fields[path] ?? knob.key;
     const [typed, said] = [String(draft.value[path] ?? ""), shown(knob, file[knob.key])];
-    const hint = [text.hints[path], differs(knob, typed, file[knob.key]) ? text.fileSays(text.words[said] ?? said) : undefined].filter((part) => part !== undefined).join(" · ");
+    const hints = [text.hints[path], differs(knob, typed, file[knob.key]) ? text.fileSays(text.words[said] ?? said) : undefined].filter((part) => part !== undefined);
+    const hint = hints.length === 0 ? {} : { hint: hints.join(" · ") };
     if (knob.how === "flag" || knob.how === "choice") {
       const values = knob.how === "flag" ? ["true", "false"] : (knob.choices ?? []);
       const choices = values.map((value) => ({ value, label: text.words[value] ?? value }));
-      return <ChoiceField key={path} path={path} label={label} hint={hint} choices={[{ value: "", label: text.asFile(text.words[said] ?? said) }, ...choices]} />;
+      return <ChoiceField key={path} path={path} label={label} {...hint} choices={[{ value: "", label: text.asFile(text.words[said] ?? said) }, ...choices]} />;
     }
-    return <TextField key={path} path={path} label={label} hint={hint} placeholder={said} autoComplete="off" spellCheck={false} {...(knob.how === "number" ? { inputMode: "decimal" as const } : {})} />;
+    return <TextField key={path} path={path} label={label} {...hint} placeholder={said} autoComplete="off" spellCheck={false} {...(knob.how === "number" ? { inputMode: "decimal" as const } : {})} />;
   };
   return (
     <Form draft={draft} error={isConflict ? null : save.error} fields={all.map((knob) => `${section}.${knob.key}`)} disabled={!may || save.isPending} label={title} submit={() => save.mutate({ ifMatch: String(draft.base["etag"]), sure: false })}>

@@ -41,8 +41,8 @@ function WebhookForm({ now, webhook, at }: { now: Settings; webhook: Webhook | n
     <>
       <h3 className="section-title">{webhook ? webhook.url : text.new}</h3>
       <Form draft={draft} error={save.error} fields={[`${at}.url`, `${at}.secret`]} disabled={save.isPending} label={webhook ? webhook.url : text.new} submit={() => save.mutate()}>
-        <Group title={settings.notifications}>
-          <TextField path={`${at}.url`} label={text.address} hint={webhook ? text.addressKept(webhook.url) : ""} type="url" placeholder={webhook ? webhook.url : "https://example.org/hook"} autoComplete="off" spellCheck={false} />
+        <Group title={text.where}>
+          <TextField path={`${at}.url`} label={text.address} {...(webhook ? { hint: text.addressKept(webhook.url) } : {})} type="url" placeholder={webhook ? webhook.url : "https://example.org/hook"} autoComplete="off" spellCheck={false} />
           <TextField path={`${at}.secret`} label={text.secret} hint={isSigned ? text.secretKept : text.secretNone} type="password" autoComplete="new-password" />
           {isSigned && <FlagField path="unsigned" label={text.secretDrop} />}
         </Group>
