@@ -353,6 +353,14 @@ impl Metrics {
         self.totals.writes.get()
     }
 
+    /// Of a webhook that is told nothing more.
+    pub fn forget_webhook(&self, label: &ReceiverLabel) {
+        for counters in [&self.webhook_sent, &self.webhook_failed, &self.webhook_dropped] {
+            counters.remove(label);
+        }
+        self.webhook_queue_depth.remove(label);
+    }
+
     /// The counters of one webhook, made at zero.
     pub fn webhook(&self, label: &ReceiverLabel) -> WebhookMetrics {
         WebhookMetrics {

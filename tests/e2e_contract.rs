@@ -224,7 +224,8 @@ impl Walk {
             }
             ("POST", "/api/areas") => (json!({"name": "Attic"}), vec![json!({"name": ""})]),
             ("PUT", "/api/areas/{name}") => (json!({"name": "Roof"}), vec![json!({"name": 5})]),
-            ("PUT", "/api/settings") => (json!({"detect": {"black_luma": 11}}), vec![json!({"detect": {"x": 7.0}})]),
+            ("PUT", "/api/settings") => contract::settings_bodies(),
+            ("POST", "/api/settings/notify/test") => (json!({"id": "nobody"}), vec![json!({"id": 5})]),
             ("PUT", _) => (json!({"until": soon, "why": "a new lens"}), vec![json!({"until": "soon"})]),
             ("POST", "/api/viewer/start") => (json!({"device": "cam"}), vec![json!({"device": 5})]),
             ("POST", "/api/viewer/heartbeat" | "/api/viewer/stop") => {
@@ -322,8 +323,8 @@ impl Walk {
             "/api/host/health" => &[200, 503],
             // Nobody is signed in here: what it does is in src/web/tests/access.
             "/api/auth/password" => &[403],
-            // No original of anything is kept here.
-            "/api/transcode/rollback" => &[404],
+            // No original of anything is kept here, and nobody is told of it.
+            "/api/transcode/rollback" | "/api/settings/notify/test" => &[404],
             // What is taken away: the end of maintenance is a state of the device.
             path if operation.method == "DELETE" && !path.contains("maintenance") => &[204],
             "/api/host/pins" | "/api/cameras" | "/api/areas" if operation.method == "POST" => &[201],

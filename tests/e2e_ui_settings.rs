@@ -6,20 +6,15 @@
 mod common;
 
 use common::{
-    Setup, TestDaemon, Turn,
+    TestDaemon, Turn,
     browser::Browser,
     clip, now,
-    people::{Person, at, begin, clean, login, told},
+    people::{Person, at, begin, clean, guarded, login, told},
     until,
 };
 use serde_json::{Value, json};
 
-const CAMERA: &str = "area = \"Hall\"\nquality = \"low\"\nfps = 10\nsource = { kind = \"test\", tone = 440 }";
 const SCRIPT: &str = "<img src=x onerror=\"window.hacked=1\"><script>window.hacked=1</script>";
-
-fn guarded() -> Setup {
-    Setup::new().set("auth.enabled", true).camera("cam", CAMERA)
-}
 
 #[test]
 fn an_admin_adds_a_camera_sees_it_edits_it_beside_another_and_removes_it() {
@@ -220,6 +215,15 @@ fn people_and_programs_may_what_they_may() {
     assert_eq!(told(&daemon, "vera", "veras-own-word", "/api/host/maintenance/cam").json()["active"], true);
     vera.clicks(".maintenance button");
     vera.sees(".maintenance[data-active=false]", "");
+    for (section, field) in [("storage", "archive.retention_days"), ("transcoder", "transcode.run_schedule")] {
+        vera.goes(&format!("/settings/{section}"));
+        vera.sees(".settings-form", "An administrator can change these");
+        assert_eq!(vera.count(&format!("input[name=\"{field}\"]:disabled")), 1);
+        assert_eq!(vera.count(".form-acts"), 0);
+    }
+    vera.goes("/settings/notifications");
+    vera.sees(".empty", "Nobody is notified");
+    assert_eq!(vera.count("[data-act=add-webhook]"), 0);
     they_asked_nothing_that_is_refused(&mut browser, "vera");
 
     a_token_works_until_it_is_revoked(&daemon, &mut browser);
@@ -361,8 +365,9 @@ fn thresholds_are_tried_before_they_are_saved_and_the_file_is_read_again() {
 
     // Settings of the file alone are shown, with how to change them.
     anna.goes("/settings/storage");
-    anna.clicks("[data-setting=\"archive.retention_days\"] summary");
-    anna.sees("[data-setting=\"archive.retention_days\"] .copied", "retention_days = 0");
+    anna.clicks("[data-setting=\"archive.commit_seconds\"] summary");
+    anna.sees("[data-setting=\"archive.commit_seconds\"] .copied", "commit_seconds = 2");
+    assert_eq!(anna.count("[data-setting=\"archive.retention_days\"]"), 0, "that has a field");
     anna.goes("/settings/transcoder");
     anna.clicks("[data-act=transcoder]");
     anna.sees(".toast", "off");

@@ -9,7 +9,7 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use capstan::{
     clock::{Clock, Utc90k, ticks_90k},
-    config::{Detect, Webhook},
+    config::{Detect, Webhook, receivers},
     events::Events,
     frames::Observation,
     ids::{DeviceId, Epoch, SegmentKey},
@@ -39,7 +39,6 @@ fn a_black_picture_is_told_within_five_seconds() {
     let kinds = vec!["incident_opened".into(), "incident_closed".into()];
     let webhooks = [Webhook { url, secret: "key".into(), kinds }];
     let notifier = Notifier::start(NotifierParts {
-        webhooks: &webhooks,
         host: "studio".into(),
         events: &events,
         clock: clock.clone(),
@@ -47,6 +46,7 @@ fn a_black_picture_is_told_within_five_seconds() {
         log: log.clone(),
     });
     let notifier = notifier.unwrap();
+    notifier.replace(&receivers(&webhooks, b"")).unwrap();
     let device: DeviceId = "cam".parse().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let limits = HotLimits { segments: 5, segment_max_age: None, captures: 3, thumbnails: 3, device_bytes: 1 << 20 };

@@ -46,6 +46,7 @@ pub use commands::Command;
 pub use login::Opened;
 use password::Hasher;
 pub use people::{NewToken, NewUser, UserChange};
+pub use secret::random;
 pub use secret::same;
 pub use share::Share;
 use throttle::Throttle;

@@ -1,4 +1,4 @@
-//! The one place that changes cameras while the daemon runs: carries out orders one after another, on a thread of its own.
+//! The one place that changes cameras and settings while the daemon runs: carries out orders one after another, on a thread of its own.
 //! What was entered is durable before it takes effect, and taken back when it cannot.
 
 use std::{
@@ -20,11 +20,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Start,
+    in_force::InForce,
+    levers::Levers,
     reload::{self, differences},
     yard::{Done, Lists, Yard},
 };
 use crate::{
-    config::{Camera, Detect},
+    config::Camera,
     device::Device,
     error::{Error, Kind, Result},
     events::{Events, Topic},
@@ -38,12 +40,18 @@ use crate::{
     },
 };
 
+mod areas;
+
 /// Orders that wait; one more is refused. People and programs give few.
 const ORDERS_MAX: usize = 32;
 /// Between two looks for cameras that are not known yet, or footage of those that left.
 const TICK: Duration = Duration::from_secs(1);
+/// Between two looks whether the database was read.
+const LOOK: Duration = Duration::from_millis(50);
 /// Looks after which incidents are taken up without the cameras of a database that cannot be read.
 const PATIENCE_TICKS: u32 = 30;
+/// Looks after which who is told by webhooks is what the file says.
+const SILENCE_TICKS: u32 = 5;
 /// Who takes back what could not be carried out.
 const SELF: &str = "capstan";
 
@@ -67,7 +75,13 @@ struct Ordered {
 
 impl Fleet {
     /// With the cameras of the file, which begin to record by [`Self::begin`].
-    pub fn new(mut yard: Yard, registry: Arc<Registry>, events: Events, tls: Option<Tls>) -> Self {
+    pub fn new(
+        mut yard: Yard,
+        registry: Arc<Registry>,
+        events: Events,
+        tls: Option<Tls>,
+        levers: Levers,
+    ) -> Result<Self> {
         let start = yard.shared.start.clone();
         let (orders, receiver) = mpsc::channel(ORDERS_MAX);
         let published = Arc::new(ArcSwap::default());
@@ -75,7 +89,7 @@ impl Fleet {
         start.settings.camera.iter().for_each(|camera| yard.expect(camera));
         let mut desk = Desk {
             file: start.settings.camera.clone(),
-            base: start.settings.detect.clone(),
+            in_force: InForce::new(&start, levers)?,
             stored: Arc::default(),
             refused: BTreeMap::new(),
             published: published.clone(),
@@ -91,7 +105,7 @@ impl Fleet {
         desk.thresholds();
         desk.publish();
         let waiting = Mutex::new(Some((desk, receiver)));
-        Self { orders, published, ending: Arc::default(), waiting, lists }
+        Ok(Self { orders, published, ending: Arc::default(), waiting, lists })
     }
 
     /// Recording begins; the cameras of the database follow when it has been read. `known` is told of all that there are.
@@ -132,10 +146,20 @@ impl crate::web::fleet::Fleet for Fleet {
 
 async fn serve(mut desk: Desk, mut orders: mpsc::Receiver<Ordered>, ending: &AtomicBool) {
     let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut looks = tokio::time::interval(LOOK);
+    for interval in [&mut ticks, &mut looks] {
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    }
     loop {
         let next = tokio::select! {
             next = orders.recv() => next,
+            // The cleaner and who is to be told wait for it.
+            _ = looks.tick(), if !desk.stored.is_known => {
+                if desk.registry.roster().is_known {
+                    guarded(&desk.log.clone(), desk.learn()).await;
+                }
+                continue;
+            }
             _ = ticks.tick(), if !desk.is_at_rest() => {
                 if ending.load(Ordering::Acquire) {
                     return;
@@ -173,7 +197,7 @@ struct Desk {
     tls: Option<Tls>,
     /// What the settings file says.
     file: Vec<Camera>,
-    base: Detect,
+    in_force: InForce,
     /// What the database says, as far as it was read.
     stored: Arc<Roster>,
     refused: BTreeMap<DeviceId, String>,
@@ -192,6 +216,9 @@ impl Desk {
         self.ticks += 1;
         if !self.stored.is_known {
             self.learn().await;
+        }
+        if self.ticks >= SILENCE_TICKS {
+            self.in_force.tell();
         }
         if self.stored.is_known || self.ticks >= PATIENCE_TICKS {
             self.tell_known();
@@ -213,6 +240,7 @@ impl Desk {
             // To be asked again when it can be written to.
             roster = Arc::new(Roster { is_known: false, ..read });
         }
+        self.in_force.know(&roster.settings);
         if *roster == *self.stored {
             return;
         }
@@ -253,11 +281,18 @@ impl Desk {
             Order::AddArea(name) => self.add_area(name, by).await,
             Order::RenameArea(from, to) => self.rename_area(&from, &to, by).await,
             Order::RemoveArea(name) => self.remove_area(name, by).await,
-            Order::Detect(detect, revision) => {
-                if revision.is_some_and(|revision| revision != self.stored.detect_revision) {
+            Order::Settings(sections, revision) => {
+                if revision.is_some_and(|revision| revision != self.in_force.revision()) {
                     return Err(stepped());
                 }
-                self.carry(vec![Change::Detect(detect)], Vec::new(), &[], by).await
+                self.in_force.check(&sections)?;
+                self.carry(
+                    sections.into_iter().map(|section| Change::Setting(Box::new(section))).collect(),
+                    Vec::new(),
+                    &[],
+                    by,
+                )
+                .await
             }
             Order::Reload => Ok(()),
         };
@@ -285,54 +320,6 @@ impl Desk {
         self.carry(vec![Change::Put(Box::new(camera))], vec![undo], &[id], by).await
     }
 
-    async fn add_area(&mut self, name: String, by: &str) -> Result<()> {
-        if self.has_area(&name) {
-            return Err(Error::new(Kind::Conflict, "there is an area of that name"));
-        }
-        self.carry(vec![Change::AddArea(name)], Vec::new(), &[], by).await
-    }
-
-    async fn rename_area(&mut self, from: &str, to: &str, by: &str) -> Result<()> {
-        self.changeable_area(from)?;
-        if self.has_area(to) {
-            return Err(Error::new(Kind::Conflict, "there is an area of that name"));
-        }
-        let inside = self.stored.cameras.iter().filter(|stored| stored.camera.area == from);
-        let (mut changes, mut moved) = (Vec::new(), Vec::new());
-        for stored in inside {
-            moved.push(stored.camera.id.clone());
-            changes.push(Change::Put(Box::new(Camera { area: to.to_owned(), ..stored.camera.clone() })));
-        }
-        changes.push(Change::DeleteArea(from.to_owned()));
-        changes.push(Change::AddArea(to.to_owned()));
-        // A name restarts nothing, so that nothing can fail behind it.
-        self.carry(changes, Vec::new(), &moved, by).await
-    }
-
-    async fn remove_area(&mut self, name: String, by: &str) -> Result<()> {
-        self.changeable_area(&name)?;
-        if let Some(stored) = self.stored.cameras.iter().find(|stored| stored.camera.area == name) {
-            let message = format!("cameras are in it: {}", stored.camera.id);
-            return Err(Error::new(Kind::Conflict, message));
-        }
-        self.carry(vec![Change::DeleteArea(name)], Vec::new(), &[], by).await
-    }
-
-    fn changeable_area(&self, name: &str) -> Result<()> {
-        if !self.has_area(name) {
-            return Err(Error::new(Kind::NotFound, "there is no such area"));
-        }
-        match self.file.iter().find(|camera| camera.area == name) {
-            Some(camera) => Err(Error::new(Kind::Conflict, format!("the settings file puts {} into it", camera.id))),
-            None => Ok(()),
-        }
-    }
-
-    fn has_area(&self, name: &str) -> bool {
-        let stored = self.stored.cameras.iter().map(|stored| &stored.camera);
-        self.stored.areas.iter().any(|area| area == name) || self.file.iter().chain(stored).any(|it| it.area == name)
-    }
-
     /// One of the database, at that revision.
     fn mine(&self, id: &DeviceId, revision: Option<u64>) -> Result<Stored> {
         if self.in_file(id).is_some() {
@@ -352,6 +339,7 @@ impl Desk {
     async fn carry(&mut self, changes: Vec<Change>, undo: Vec<Change>, ids: &[DeviceId], by: &str) -> Result<()> {
         self.registry.enter(changes, by).await?;
         self.stored = self.registry.roster();
+        self.in_force.know(&self.stored.settings);
         let mut failed = None;
         for id in ids {
             failed = failed.or(self.settle_one(id).await.err());
@@ -407,8 +395,9 @@ impl Desk {
     async fn reload(&mut self) -> Result<Report> {
         let fresh = reload::read(self.start.file.as_deref(), &self.log)?;
         let before = std::mem::replace(&mut self.file, fresh.camera.clone());
-        self.base = fresh.detect.clone();
-        let mut report = Report { needs_restart: differences(&self.start.settings, &fresh), ..Report::default() };
+        let settings = self.in_force.read(&fresh);
+        let needs_restart = differences(&self.start.settings, &fresh);
+        let mut report = Report { settings, needs_restart, ..Report::default() };
         // First what makes room.
         let all = ids(before.iter().chain(&self.file));
         let (gone, stay): (Vec<_>, Vec<_>) = all.into_iter().partition(|id| self.in_file(id).is_none());
@@ -430,7 +419,7 @@ impl Desk {
 
     /// Puts the thresholds in force; the devices for which that changes something.
     fn thresholds(&self) -> Vec<DeviceId> {
-        let detect = self.base.with(&self.stored.detect);
+        let detect = &self.in_force.now.detect;
         let cameras = self.yard.cameras();
         let changed = cameras.filter(|camera| self.yard.shared.thresholds.set(&camera.id, detect.of(camera)));
         changed.map(|camera| camera.id.clone()).collect()
@@ -470,9 +459,11 @@ impl Desk {
         self.published.store(Arc::new(Cameras {
             cameras,
             areas: self.stored.areas.clone(),
-            detect: self.base.with(&self.stored.detect),
-            detect_override: self.stored.detect.clone(),
-            detect_revision: self.stored.detect_revision,
+            settings: self.in_force.now.clone(),
+            file: self.in_force.file.clone(),
+            changes: self.in_force.changes.clone(),
+            settings_revision: self.in_force.revision(),
+            receivers: self.in_force.receivers.clone(),
             is_known: self.stored.is_known,
         }));
         self.yard.lists.changes.fetch_add(1, Ordering::AcqRel);

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
     thread,
     time::Duration,
 };
@@ -16,6 +19,7 @@ use super::{
     building::Shared,
     fleet::Fleet,
     indexing::{Ending, fill, find_holes},
+    levers::{Known, Levers, evidence_min_free_bytes},
     transcoding,
     yard::{Lists, Yard},
 };
@@ -29,7 +33,9 @@ use crate::{
     events::Events,
     frames::{Pool, Thresholds},
     incident::{Book, Evidence},
-    keep::{Away, AwayParts, Cleaner, CleanerActor, CleanerParts, CleanerStatus, Ledger, LedgerParts, LoadReading},
+    keep::{
+        Away, AwayParts, Cleaner, CleanerActor, CleanerParts, CleanerStatus, Ledger, LedgerParts, LoadReading, PinsNow,
+    },
     limits::WorkGroup,
     merge::committer::Committer,
     notify::{Notifier, NotifierParts},
@@ -39,8 +45,8 @@ use crate::{
     supervisor::{ChildSpec, History, Load, LoadActor, LoadWatch, Slot, Supervisor},
     transcode::{Runner, TranscoderActor},
     web::{
-        Heatmap, HotCache, Limiter, Replies, Sights, Stills, Tls, Viewers, WebState, encodes::Encodes, events::Feed,
-        facts, reader::Readers,
+        Heatmap, HotCache, Limiter, Look, Replies, Sights, Stills, Tls, TryWebhook, Viewers, WebState,
+        encodes::Encodes, events::Feed, facts, reader::Readers,
     },
 };
 
@@ -94,10 +100,11 @@ impl Host {
             metrics: start.metrics.clone(),
             log: start.log.clone(),
         })?;
-        let pinned = registry.clone();
+        let known = Known::default();
+        let pins = pins(&registry, &known);
         let ledger = Arc::new(Ledger::new(LedgerParts {
             devices: lists.kept.clone(),
-            pins: Arc::new(move || pinned.pins()),
+            pins: pins.clone(),
             retention: retention.clone(),
             limits: settings.as_ref().into(),
             load: load_reading(&load),
@@ -115,7 +122,6 @@ impl Host {
         })?;
         // Before anything is published.
         let notifier = Arc::new(Notifier::start(NotifierParts {
-            webhooks: &settings.notify.webhook,
             host: settings.server.host_name(),
             events: &events,
             clock: start.clock.clone(),
@@ -138,12 +144,13 @@ impl Host {
             evidence: evidence.clone(),
         };
         let load_watch = LoadWatch::default();
-        let transcoder = transcoding::runner(
+        let (transcoder, encoder) = transcoding::runner(
             start,
             transcoding::Shared {
                 volume: &volume,
                 retention: retention.clone(),
                 registry: registry.clone(),
+                pins,
                 spawner: spawner.clone(),
                 lists: lists.clone(),
                 load: load.clone(),
@@ -152,9 +159,20 @@ impl Host {
             },
         )?;
         let watcher = Watcher::start(&start.log, start.metrics.inotify_overflows.clone())?;
-        let fleet =
-            Arc::new(Fleet::new(Yard::new(shared, lists, watcher.clone()), registry.clone(), events.clone(), tls));
-        let _captures = copy_captures(start, &volume, retention, &fleet.lists)?;
+        let captures_min_free_bytes = Arc::new(AtomicU64::new(settings.archive.min_free_bytes.0));
+        let _captures = copy_captures(start, &volume, retention, &lists, &captures_min_free_bytes)?;
+        let levers = Levers {
+            cleaner: cleaner.clone(),
+            runner: transcoder.clone(),
+            transcoder: encoder,
+            notifier: notifier.clone(),
+            evidence: evidence.clone(),
+            captures_min_free_bytes,
+            known,
+            log: start.log.clone(),
+        };
+        let yard = Yard::new(shared, lists, watcher.clone());
+        let fleet = Arc::new(Fleet::new(yard, registry.clone(), events.clone(), tls, levers)?);
         let history = Arc::new(History::new(start.clock.clone(), fleet.lists.sums(&start.metrics)));
         Ok(Self {
             start: start.clone(),
@@ -280,6 +298,8 @@ impl Host {
             registry: self.registry.clone(),
             access: self.access.clone(),
             webhooks: self.webhooks(),
+            try_webhook: self.try_webhook(),
+            outlook: self.outlook(),
             readers,
             encodes,
             feed,
@@ -305,6 +325,16 @@ impl Host {
     fn webhooks(&self) -> Arc<dyn Fn() -> Value + Send + Sync> {
         let notifier = self.notifier.clone();
         Arc::new(move || json!(notifier.status()))
+    }
+
+    fn try_webhook(&self) -> TryWebhook {
+        let notifier = self.notifier.clone();
+        Arc::new(move |id| notifier.test(id))
+    }
+
+    fn outlook(&self) -> Look {
+        let cleaner = self.cleaner.clone();
+        Arc::new(move |limits| cleaner.outlook(limits))
     }
 
     /// After the actors: what they left behind.
@@ -340,6 +370,7 @@ fn copy_captures(
     volume: &Arc<Volume>,
     retention: Arc<Retention>,
     lists: &Lists,
+    min_free_bytes: &Arc<AtomicU64>,
 ) -> Result<Option<Captures>> {
     let archive = &start.settings.archive;
     if archive.captures != config::Captures::All {
@@ -350,7 +381,7 @@ fn copy_captures(
         retention,
         devices: lists.captures.clone(),
         keep: Duration::from_secs(u64::from(archive.captures_hours) * 3600),
-        min_free_bytes: archive.min_free_bytes.0,
+        min_free_bytes: min_free_bytes.clone(),
         log: start.log.clone(),
     };
     Captures::start(parts).map(Some)
@@ -362,8 +393,14 @@ fn evidence(start: &Start, volume: &Arc<Volume>) -> Result<Option<Evidence>> {
     if archive.captures == config::Captures::None {
         return Ok(None);
     }
-    let min_free_bytes = archive.min_free_bytes.0 / 2;
+    let min_free_bytes = evidence_min_free_bytes(&start.settings);
     Evidence::start(volume.clone(), min_free_bytes, start.clock.clone(), start.log.clone()).map(Some)
+}
+
+/// None while nobody knows what is pinned, or what was changed of the settings.
+fn pins(registry: &Arc<Registry>, known: &Known) -> PinsNow {
+    let (registry, known) = (registry.clone(), known.clone());
+    Arc::new(move || registry.pins().filter(|_| known.get()))
 }
 
 fn load_reading(load: &Arc<ArcSwap<Load>>) -> Arc<dyn Fn() -> LoadReading + Send + Sync> {

@@ -1,5 +1,5 @@
-//! Reads the settings again while everything runs: cameras and thresholds take effect at once, all else is named as waiting
-//! for a restart. Settings with a fault change nothing.
+//! Reads the settings again while everything runs: cameras, and what can be changed, take effect at once, all else is named
+//! as waiting for a restart. Settings with a fault change nothing.
 
 use std::path::Path;
 
@@ -15,8 +15,8 @@ use crate::{
     },
 };
 
-/// What may change without a restart.
-const LIVE: [&str; 2] = ["camera", "detect"];
+/// What has a report of its own.
+const APART: [&str; 2] = ["camera", "detect"];
 
 /// The settings as the file has them now. May block as long as its disk does.
 pub fn read(file: Option<&Path>, log: &Logger) -> Result<Settings> {
@@ -43,6 +43,9 @@ pub fn tell(report: &Report, log: &Logger) {
     for device in &report.thresholds {
         info!(log, "thresholds changed"; "device" => %device);
     }
+    if !report.settings.is_empty() {
+        info!(log, "settings of the file changed"; "settings" => report.settings.join(", "));
+    }
     if !report.needs_restart.is_empty() {
         warn!(log, "settings changed that need a restart"; "settings" => report.needs_restart.join(", "));
     }
@@ -51,21 +54,26 @@ pub fn tell(report: &Report, log: &Logger) {
         "cameras_removed" => report.removed.len(), "cameras_refused" => report.refused.len());
 }
 
-/// Paths of what differs, cameras and thresholds apart. Without values, which may be secrets.
+/// Paths of what differs and cannot change without a restart, cameras apart.
 pub fn differences(old: &Settings, new: &Settings) -> Vec<String> {
+    differences_live(&old.with_live_of(new), new)
+}
+
+/// Paths of what differs, cameras and thresholds apart. Without values, which may be secrets.
+pub fn differences_live(old: &Settings, new: &Settings) -> Vec<String> {
     let tree = |settings: &Settings| serde_json::to_value(settings).unwrap_or_default();
     let (mut old, mut new) = (tree(old), tree(new));
     for tree in [&mut old, &mut new] {
-        without_live(tree);
+        without_apart(tree);
     }
     let mut found = Vec::new();
     compare("", &old, &new, &mut found);
     found
 }
 
-fn without_live(tree: &mut Value) {
+fn without_apart(tree: &mut Value) {
     if let Some(fields) = tree.as_object_mut() {
-        LIVE.iter().for_each(|section| drop(fields.remove(*section)));
+        APART.iter().for_each(|section| drop(fields.remove(*section)));
     }
 }
 
@@ -94,6 +102,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_changes_at_once_is_named_too() {
+        let (old, new) = ("[archive]\nwindow_hours = 5", "[notify]\nwebhook = [{ url = \"http://h/hidden\" }]");
+        let (old, new) = (config::parse(old).unwrap(), config::parse(new).unwrap());
+        assert_eq!(differences_live(&old, &new), ["archive.window_hours", "notify.webhook"]);
+    }
+
+    #[test]
     fn what_needs_a_restart_is_named_without_its_value() {
         let check = |before: &str, after: &str, expected: &[&str]| {
             let settings = |text: &str| config::parse(text).unwrap();
@@ -104,6 +119,8 @@ mod tests {
         check("", "[storage]\nvolume_id = \"x\"", &["storage.volume_id"]);
         check("[storage]\nvolume_id = \"x\"", "", &["storage.volume_id"]);
         check("", "[[camera]]\nid = \"a\"\nsource = { kind = \"test\" }", &[]);
-        check("", "[notify]\nwebhook = [{ url = \"http://h/\", secret = \"s\" }]", &["notify.webhook"]);
+        check("", "[transcode]\nenabled = false", &["transcode.enabled"]);
+        check("", "[transcode]\nquality = 9\n[archive]\nretention_days = 3.0", &[]);
+        check("", "[notify]\nwebhook = [{ url = \"http://h/\", secret = \"s\" }]", &[]);
     }
 }

@@ -13,10 +13,11 @@ use crate::{
     device::{Device, DeviceState},
     error::Result,
     events::Events,
+    keep::PinsNow,
     registry::Registry,
     storage::{Retention, Volume},
     supervisor::{Load, LoadWatch},
-    transcode::{Codec, Encode, Options, Runner, RunnerParts, Transcoder},
+    transcode::{Codec, Options, Runner, RunnerParts, Transcoder},
 };
 
 /// A camera that has been away for longer is away for good, and not because its FFmpeg was starved.
@@ -28,6 +29,8 @@ pub(super) struct Shared<'a> {
     pub volume: &'a Arc<Volume>,
     pub retention: Arc<Retention>,
     pub registry: Arc<Registry>,
+    /// What is pinned; None while nobody knows, or what the settings are.
+    pub pins: PinsNow,
     pub spawner: Spawner,
     /// Who records and whose footage is kept, as they come and go.
     pub lists: Arc<Lists>,
@@ -36,18 +39,19 @@ pub(super) struct Shared<'a> {
     pub events: Events,
 }
 
-pub(super) fn runner(start: &Start, shared: Shared<'_>) -> Result<Arc<Runner>> {
+pub(super) fn runner(start: &Start, shared: Shared<'_>) -> Result<(Arc<Runner>, Arc<Transcoder>)> {
     let settings = start.settings.transcode.clone();
-    let Shared { volume, retention, registry, spawner, lists, load, watch, events } = shared;
-    let (pins, kept) = (registry.clone(), lists.kept.clone());
+    let Shared { volume, retention, registry, pins, spawner, lists, load, watch, events } = shared;
+    let kept = lists.kept.clone();
+    let encoder = encoder(start, spawner);
     let (clock, late) = (start.clock.clone(), commit_limit(&start.settings.archive));
-    Runner::start(RunnerParts {
+    let runner = Runner::start(RunnerParts {
         volume: volume.clone(),
         retention,
         registry,
-        encode: encoder(start, spawner),
+        encode: encoder.clone(),
         devices: Arc::new(move || kept.load().iter().map(|device| device.index.clone()).collect()),
-        pins: Arc::new(move || pins.pins()),
+        pins,
         recorders: Arc::new(move || lists.running.load().iter().find_map(|device| suffers(device, &clock, late))),
         load,
         watch,
@@ -60,16 +64,17 @@ pub(super) fn runner(start: &Start, shared: Shared<'_>) -> Result<Arc<Runner>> {
         events,
         metrics: start.metrics.clone(),
         log: start.log.clone(),
-    })
+    })?;
+    Ok((runner, encoder))
 }
 
-fn encoder(start: &Start, spawner: Spawner) -> Arc<dyn Encode> {
+fn encoder(start: &Start, spawner: Spawner) -> Arc<Transcoder> {
     let options = options(&start.settings.transcode, &start.settings.ffmpeg);
     Arc::new(Transcoder::new(spawner, start.clock.clone(), options, &start.log))
 }
 
 /// What the settings mean to the encoding itself. Validation has made sure of the words.
-fn options(settings: &config::Transcode, ffmpeg: &config::Ffmpeg) -> Options {
+pub(super) fn options(settings: &config::Transcode, ffmpeg: &config::Ffmpeg) -> Options {
     let defaults = Options::default();
     Options {
         ffmpeg: settings.ffmpeg_path.clone().unwrap_or_else(|| ffmpeg.path.clone()),

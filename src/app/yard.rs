@@ -332,7 +332,7 @@ impl Yard {
         let settings = &self.shared.start.settings;
         let quotas = facts::quota_bytes_of(self.cameras().map(|camera| &**camera), settings);
         self.lists.quotas_bytes.store(quotas, Ordering::Relaxed);
-        self.shared.cleaner.set_limits(self.shared.cleaner.limits(), quotas);
+        self.shared.cleaner.set_hot_quotas(quotas);
         self.lists.changes.fetch_add(1, Ordering::AcqRel);
     }
 }

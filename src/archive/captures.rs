@@ -9,6 +9,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
+        atomic::{AtomicU64, Ordering},
         mpsc::{RecvTimeoutError, SyncSender, sync_channel},
     },
     thread,
@@ -43,7 +44,7 @@ pub struct CapturesParts {
     pub devices: Arc<Sources>,
     pub keep: Duration,
     /// With less than twice this free, space is short.
-    pub min_free_bytes: u64,
+    pub min_free_bytes: Arc<AtomicU64>,
     pub log: Logger,
 }
 
@@ -91,7 +92,7 @@ impl Desk {
         if !volume.is_ok() {
             return Err(Error::new(Kind::Unavailable, "the archive is not writable"));
         }
-        if volume.free_bytes() < self.parts.min_free_bytes.saturating_mul(2) {
+        if volume.free_bytes() < self.parts.min_free_bytes.load(Ordering::Relaxed).saturating_mul(2) {
             self.delete_oldest_hour()?;
             return Err(Error::new(Kind::Full, "the rest of the disk is for footage"));
         }
@@ -212,7 +213,7 @@ mod tests {
             retention: Arc::new(Retention::at(clock.wall(), clock)),
             devices: Arc::new(ArcSwap::from_pointee(vec![(hot.clone(), counters.clone())])),
             keep: Duration::from_secs(2 * 3600),
-            min_free_bytes: 0,
+            min_free_bytes: Arc::default(),
             log: Logger::root(slog::Discard, slog::o!()),
         };
         let mut desk = Desk { parts, copied: HashMap::new(), failing: false };
@@ -232,7 +233,7 @@ mod tests {
         manual.advance(Duration::from_secs(3601));
         desk.round();
         assert_eq!(kept(), 5, "of the last two hours");
-        desk.parts.min_free_bytes = u64::MAX;
+        desk.parts.min_free_bytes.store(u64::MAX, Ordering::Relaxed);
         arrive(12);
         desk.round();
         assert!(desk.failing && kept() < 5);

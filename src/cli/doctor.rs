@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
-use super::{bad_answer, say, unhealthy_unless};
+use super::{bad_answer, check::in_force, say, unhealthy_unless};
 use crate::{
     config::Settings,
     error::Result,
@@ -44,7 +44,7 @@ pub fn run(settings: &Settings) -> Result<ExitCode> {
 fn alone(settings: &Settings, daemon: Verdict) -> Vec<Check> {
     let host = HostFacts {
         hot: facts::hot(settings),
-        archive: archive(settings),
+        archive: archive(&in_force(settings).0),
         ffmpeg: facts::ffmpeg_version(&settings.ffmpeg.path),
         database: inspect(&ColdLayout::new(&settings.storage.root).database())
             .unwrap_or_else(|| Ok("there is none yet".into())),

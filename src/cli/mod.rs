@@ -150,7 +150,7 @@ impl Command {
         };
         match self {
             Self::Serve(_) => serve(settings, path.as_deref()).map(|()| ExitCode::SUCCESS),
-            Self::Check(_) => check::run(settings),
+            Self::Check(_) => check::run(&settings),
             Self::Doctor(_) => doctor::run(&settings),
             Self::Hot { action: HotAction::Setup(setup) } => hot::setup(&settings, &setup),
             Self::Hot { action: HotAction::Status(_) } => hot::status(&settings),

@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::ids::DeviceId;
 
 mod camera;
+mod changed;
 mod detect;
 mod load;
 mod net;
+mod receiver;
 mod secret;
 mod size;
 mod source;
@@ -20,9 +22,11 @@ mod transcode;
 mod validate;
 
 pub use camera::{CAMERAS_MAX, ENABLED_MAX};
+pub use changed::{ArchiveOverride, Changes, NotifyOverride, Section, TranscodeOverride};
 pub use detect::{Analysis, Captures, Detect, DetectOverride, Notify, Webhook};
 pub use load::{Problem, load, parse};
 pub use net::Network;
+pub use receiver::{Receiver, receivers};
 pub use secret::redact;
 pub use size::{Bytes, PictureSize};
 pub use source::{

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
+        atomic::{AtomicU64, Ordering},
         mpsc::{SyncSender, sync_channel},
     },
     thread,
@@ -45,6 +46,7 @@ pub struct Keep {
 #[derive(Clone)]
 pub struct Evidence {
     jobs: SyncSender<Job>,
+    min_free_bytes: Arc<AtomicU64>,
     clock: Clock,
 }
 
@@ -57,7 +59,7 @@ enum Job {
 struct Desk {
     volume: Arc<Volume>,
     /// With less free, footage has the better claim.
-    min_free_bytes: u64,
+    min_free_bytes: Arc<AtomicU64>,
     clock: Clock,
     log: Logger,
 }
@@ -65,8 +67,9 @@ struct Desk {
 impl Evidence {
     /// `min_free_bytes`: with less free on the archive nothing is copied.
     pub fn start(volume: Arc<Volume>, min_free_bytes: u64, clock: Clock, log: Logger) -> Result<Self> {
+        let floor = Arc::new(AtomicU64::new(min_free_bytes));
         let (jobs, queue) = sync_channel(WAITING_MAX);
-        let desk = Desk { volume, min_free_bytes, clock: clock.clone(), log };
+        let desk = Desk { volume, min_free_bytes: floor.clone(), clock: clock.clone(), log };
         let run = move || {
             for job in queue {
                 if catch_unwind(AssertUnwindSafe(|| desk.work(job))).is_err() {
@@ -76,7 +79,12 @@ impl Evidence {
         };
         let spawned = thread::Builder::new().name("evidence".into()).spawn(run);
         spawned.map_err(|error| Error::io("starting the evidence thread", "", error))?;
-        Ok(Self { jobs, clock })
+        Ok(Self { jobs, min_free_bytes: floor, clock })
+    }
+
+    /// From changed settings.
+    pub fn set_min_free_bytes(&self, bytes: u64) {
+        self.min_free_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Never waits; a full queue drops the picture.
@@ -120,7 +128,7 @@ impl Desk {
         if !self.volume.is_ok() {
             return Err(Error::new(Kind::Unavailable, "the archive is not writable"));
         }
-        if self.volume.free_bytes() < self.min_free_bytes {
+        if self.volume.free_bytes() < self.min_free_bytes.load(Ordering::Relaxed) {
             return Err(Error::new(Kind::Full, "the rest of the disk is for footage"));
         }
         let mut jpeg = Vec::new();

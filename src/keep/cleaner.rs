@@ -19,6 +19,7 @@ use super::{
     forecast::{Side, forecast},
     ledger::{Claim, KeptDevice, Ledger},
     limits::{Gate, KeepLimits},
+    outlook::{Free, Outlook},
     plan::{Action, Deed, Wanted, Why},
     status::CleanerStatus,
 };
@@ -133,10 +134,22 @@ impl Cleaner {
         self.parts.ledger.limits()
     }
 
-    /// From a changed configuration.
-    pub fn set_limits(&self, limits: KeepLimits, hot_quotas_bytes: u64) {
+    /// From changed settings. The actor cleans by them within a second.
+    pub fn set_limits(&self, limits: KeepLimits) {
         self.parts.ledger.set_limits(limits);
-        self.hot_quotas_bytes.store(Arc::new(hot_quotas_bytes));
+    }
+
+    /// Of the cameras that there are now.
+    pub fn set_hot_quotas(&self, bytes: u64) {
+        self.hot_quotas_bytes.store(Arc::new(bytes));
+    }
+
+    /// What would go if `limits` held. Reads snapshots; of many chunks it takes its time.
+    pub fn outlook(&self, limits: &KeepLimits) -> Result<Outlook> {
+        let status = self.status();
+        let away = status.library.as_ref().filter(|library| library.ok);
+        let free = Free { home_bytes: status.free_bytes, away_bytes: away.map(|library| library.free_bytes) };
+        self.parts.ledger.outlook(limits, free)
     }
 
     /// Whether footage must not be deleted although it left the ring. Never waits for a disk.

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context};
 
-use super::cleaner::{Cleaner, Job};
+use super::{
+    cleaner::{Cleaner, Job},
+    limits::{Gate, KeepLimits},
+};
 use crate::clock::{Clock, Mono};
 
 const TICK: Duration = Duration::from_secs(1);
@@ -16,16 +19,29 @@ pub struct CleanerActor {
     cleaner: Arc<Cleaner>,
     clock: Clock,
     timetable: Timetable,
+    /// Those of the last look.
+    limits: KeepLimits,
 }
 
 impl CleanerActor {
     pub fn new(cleaner: Arc<Cleaner>, clock: Clock) -> Self {
-        Self { cleaner, clock, timetable: Timetable::default() }
+        Self { limits: cleaner.limits(), cleaner, clock, timetable: Timetable::default() }
     }
 
     fn tick(&mut self) {
         let now = self.clock.mono();
-        let every = if self.cleaner.status().backlog { TICK } else { self.cleaner.limits().interval };
+        let limits = self.cleaner.limits();
+        if std::mem::replace(&mut self.limits, limits) != limits {
+            // Whoever changed them waits to see what comes of it.
+            self.timetable.cleaned = None;
+        }
+        let status = self.cleaner.status();
+        let every = match status.gate {
+            _ if status.backlog => TICK,
+            // It is known in a moment, as after a start; or somebody is at work on the database.
+            Gate::Pins => WATCH_EVERY.min(limits.interval),
+            _ => limits.interval,
+        };
         if let Some(job) = self.timetable.due(now, every)
             && self.cleaner.ask(job)
         {

@@ -123,6 +123,18 @@ impl Ledger {
         (plan, view.devices)
     }
 
+    /// All footage as it is now, for whoever only wants to know; nobody waits meanwhile.
+    pub(super) fn look<T>(&self, at: impl FnOnce(&[Footage<'_>], Now) -> T) -> T {
+        let now = self.now();
+        let (view, ages) = {
+            let mut ages = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
+            let view = self.view();
+            note(&mut ages, &view, now);
+            (view, ages.clone())
+        };
+        at(&view.footage(&ages), now)
+    }
+
     /// Publishes how old each device's footage is.
     pub fn tell_ages(&self, away_is_there: bool) {
         let (now, pins) = (self.now(), self.pins());

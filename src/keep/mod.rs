@@ -8,6 +8,7 @@ pub mod cleaner_actor;
 mod forecast;
 mod ledger;
 mod limits;
+mod outlook;
 pub mod plan;
 mod status;
 
@@ -18,4 +19,5 @@ pub use cleaner_actor::CleanerActor;
 pub use forecast::Forecast;
 pub use ledger::{KeptDevice, Ledger, LedgerParts, PinsNow};
 pub use limits::{Gate, KeepLimits, LoadReading};
+pub use outlook::{Free, Outlook};
 pub use status::{AwayStatus, CleanerStatus};

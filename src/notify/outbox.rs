@@ -63,6 +63,8 @@ pub struct Outbox {
 struct Waiting {
     letters: VecDeque<Arc<Letter>>,
     ended: bool,
+    /// Counts what makes it worth trying at once.
+    woken: u64,
 }
 
 impl Outbox {
@@ -78,7 +80,7 @@ impl Outbox {
         !full
     }
 
-    /// Waits for the oldest, which stays until it is [`Self::done`]. None when the daemon ends.
+    /// Waits for the oldest, which stays until it is [`Self::done`]. None at its end.
     pub fn next(&self) -> Option<Arc<Letter>> {
         let idle = |waiting: &mut Waiting| waiting.letters.is_empty() && !waiting.ended;
         let waiting = self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
@@ -93,12 +95,19 @@ impl Outbox {
         }
     }
 
-    /// Waits until then, or until the daemon ends.
+    /// Waits until then, or until it is woken or ends.
     pub fn rest(&self, clock: &Clock, until: Mono) {
         let mut waiting = self.lock();
-        while !waiting.ended && clock.mono() < until {
+        let woken = waiting.woken;
+        while !waiting.ended && waiting.woken == woken && clock.mono() < until {
             waiting = self.changed.wait_timeout(waiting, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Its settings changed: whoever rests tries again.
+    pub fn wake(&self) {
+        self.lock().woken += 1;
+        self.changed.notify_all();
     }
 
     pub fn end(&self) {

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use slog::{Logger, info, warn};
+use slog::{Logger, info, o, warn};
 
 use super::{
-    Status,
-    outbox::{Letter, Outbox, Verdict, back_off},
+    hook::Hook,
+    outbox::{Letter, Verdict, back_off},
 };
 use crate::{clock::Clock, config::Webhook};
 
@@ -17,20 +17,21 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) struct Sender {
-    pub webhook: Webhook,
-    pub outbox: Arc<Outbox>,
-    pub status: Arc<Status>,
+    pub hook: Arc<Hook>,
     pub clock: Clock,
     pub log: Logger,
 }
 
 impl Sender {
-    /// Until the daemon ends.
+    /// Until the daemon ends, or it is told nothing more.
     pub fn run(&self) {
         let agent = agent();
         let mut failures = 0;
-        while let Some(letter) = self.outbox.next() {
-            let answer = self.post(&agent, &letter);
+        let outbox = &self.hook.outbox;
+        while let Some(letter) = outbox.next() {
+            let answer = post(&agent, &self.hook.settings.load_full().webhook, &letter, &self.clock);
+            let status = self.hook.status.load_full();
+            let log = self.log.new(o!("receiver" => status.receiver.clone()));
             let verdict = answer.as_ref().map_or(Verdict::Again, |status| Verdict::of(*status));
             let told = match answer {
                 Ok(status) => format!("it answers {status}"),
@@ -39,55 +40,55 @@ impl Sender {
             match verdict {
                 Verdict::Taken => {
                     if failures > 0 {
-                        info!(self.log, "webhook works again"; "after_failures" => failures);
+                        info!(log, "webhook works again"; "after_failures" => failures);
                     }
                     failures = 0;
-                    self.status.took(self.clock.wall());
-                    self.outbox.done(letter.id);
+                    status.took(self.clock.wall());
+                    outbox.done(letter.id);
                 }
                 Verdict::Refused => {
-                    warn!(self.log, "webhook refuses an event, which is dropped";
+                    warn!(log, "webhook refuses an event, which is dropped";
                         "kind" => letter.kind, "id" => letter.id, "answer" => &told);
                     failures = 0;
-                    self.status.refused(&told);
-                    self.outbox.done(letter.id);
+                    status.refused(&told);
+                    outbox.done(letter.id);
                 }
                 Verdict::Again => {
                     failures += 1;
                     if failures == 1 {
-                        warn!(self.log, "webhook fails, it is tried again"; "error" => &told);
+                        warn!(log, "webhook fails, it is tried again"; "error" => &told);
                     }
-                    self.status.failed(&told);
-                    self.outbox.rest(&self.clock, self.clock.mono() + back_off(failures));
+                    status.failed(&told);
+                    outbox.rest(&self.clock, self.clock.mono() + back_off(failures));
                 }
             }
-            self.status.waits(self.outbox.waiting());
-        }
-    }
-
-    /// The status of the answer, or why there is none.
-    fn post(&self, agent: &ureq::Agent, letter: &Letter) -> Result<u16, String> {
-        // Of this attempt, so that a receiver can refuse what is repeated by somebody else later.
-        let timestamp = self.clock.wall().as_seconds().to_string();
-        let mut request = agent
-            .post(&self.webhook.url)
-            .header("Content-Type", "application/json")
-            .header("X-Capstan-Event", letter.kind)
-            .header("X-Capstan-Delivery", letter.id.to_string())
-            .header("X-Capstan-Timestamp", &timestamp);
-        if !self.webhook.secret.is_empty() {
-            request = request.header("X-Capstan-Signature", signature(&self.webhook.secret, &timestamp, &letter.body));
-        }
-        match request.send(&letter.body[..]) {
-            Ok(answer) => Ok(answer.status().as_u16()),
-            // It would show the address, and that may be a secret.
-            Err(ureq::Error::BadUri(_)) => Err("its address is malformed".into()),
-            Err(error) => Err(error.to_string()),
+            status.waits(outbox.waiting());
         }
     }
 }
 
-fn agent() -> ureq::Agent {
+/// The status of the answer, or why there is none.
+pub(super) fn post(agent: &ureq::Agent, webhook: &Webhook, letter: &Letter, clock: &Clock) -> Result<u16, String> {
+    // Of this attempt, so that a receiver can refuse what is repeated by somebody else later.
+    let timestamp = clock.wall().as_seconds().to_string();
+    let mut request = agent
+        .post(&webhook.url)
+        .header("Content-Type", "application/json")
+        .header("X-Capstan-Event", letter.kind)
+        .header("X-Capstan-Delivery", letter.id.to_string())
+        .header("X-Capstan-Timestamp", &timestamp);
+    if !webhook.secret.is_empty() {
+        request = request.header("X-Capstan-Signature", signature(&webhook.secret, &timestamp, &letter.body));
+    }
+    match request.send(&letter.body[..]) {
+        Ok(answer) => Ok(answer.status().as_u16()),
+        // It would show the address, and that may be a secret.
+        Err(ureq::Error::BadUri(_)) => Err("its address is malformed".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+pub(super) fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .timeout_connect(Some(CONNECT_LIMIT))
         .timeout_global(Some(LIMIT))

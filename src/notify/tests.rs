@@ -1,19 +1,24 @@
 //! Against receivers on a real socket: in order, signed, through an hour of silence, past one that hangs.
 
 use std::{
+    collections::HashMap,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::atomic::{AtomicBool, AtomicU16, Ordering},
 };
 
 use serde_json::{Value, json};
-use slog::Drain as _;
+use slog::{Drain as _, o};
 
 use super::*;
-use crate::{clock::ManualClock, events::Topic};
+use crate::{
+    clock::{ManualClock, Utc90k},
+    config::{Webhook, receivers},
+    events::Topic,
+};
 
 /// A program that takes webhooks: answers what it is told to, remembers what it was sent.
-struct Receiver {
+struct Program {
     address: SocketAddr,
     answer: Arc<AtomicU16>,
     /// Takes connections and says nothing.
@@ -35,7 +40,7 @@ impl Request {
     }
 }
 
-impl Receiver {
+impl Program {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -119,19 +124,25 @@ impl std::io::Write for Kept {
 
 impl Rig {
     fn new(webhooks: &[Webhook]) -> Self {
+        let rig = Self::before_it_is_known();
+        rig.notifier.replace(&receivers(webhooks, b"")).unwrap();
+        rig
+    }
+
+    fn before_it_is_known() -> Self {
         let manual = ManualClock::at(Utc90k::from_seconds(1_795_143_600));
         let (events, metrics) = (Events::new(manual.clock()), Arc::new(Metrics::new()));
         let lines = Arc::<Mutex<Vec<u8>>>::default();
         let log = Logger::root(Mutex::new(slog_json::Json::default(Kept(lines.clone()))).map(slog::Fuse), o!());
         let notifier = Notifier::start(NotifierParts {
-            webhooks,
             host: "studio".into(),
             events: &events,
             clock: manual.clock(),
             metrics: metrics.clone(),
             log,
         });
-        Self { manual, events, metrics, notifier: notifier.unwrap(), lines }
+        let notifier = notifier.unwrap();
+        Self { manual, events, metrics, notifier, lines }
     }
 
     fn publish(&self, kind: &'static str, number: usize) {
@@ -170,7 +181,7 @@ fn numbers(requests: &[Request]) -> Vec<u64> {
 
 #[test]
 fn events_arrive_in_order_and_signed() {
-    let receiver = Receiver::start();
+    let receiver = Program::start();
     let rig = Rig::new(&[receiver.webhook(&[])]);
     (0..20).for_each(|number| rig.publish(KINDS[number % KINDS.len()], number));
     rig.publish("device_status", 99);
@@ -197,7 +208,7 @@ fn events_arrive_in_order_and_signed() {
 
 #[test]
 fn each_gets_the_kinds_that_it_asked_for() {
-    let (all, some) = (Receiver::start(), Receiver::start());
+    let (all, some) = (Program::start(), Program::start());
     let rig = Rig::new(&[all.webhook(&[]), some.webhook(&["device_down", "recording_lost"])]);
     (0..10).for_each(|number| rig.publish(KINDS[number % 5], number));
     rig.until("the events", |_| all.got().len() == 10 && some.got().len() == 4);
@@ -206,7 +217,7 @@ fn each_gets_the_kinds_that_it_asked_for() {
 
 #[test]
 fn a_receiver_that_was_down_for_an_hour_gets_the_newest_thousand() {
-    let (sick, well) = (Receiver::start(), Receiver::start());
+    let (sick, well) = (Program::start(), Program::start());
     sick.answer.store(503, Ordering::SeqCst);
     let rig = Rig::new(&[sick.webhook(&[]), well.webhook(&[])]);
     for number in 0..1300 {
@@ -242,7 +253,7 @@ fn a_receiver_that_was_down_for_an_hour_gets_the_newest_thousand() {
 #[test]
 fn what_is_refused_is_not_sent_again_and_redirects_are_not_followed() {
     for answer in [400, 404, 302, 307] {
-        let receiver = Receiver::start();
+        let receiver = Program::start();
         receiver.answer.store(answer, Ordering::SeqCst);
         let rig = Rig::new(&[receiver.webhook(&[])]);
         rig.publish("device_down", 0);
@@ -256,7 +267,7 @@ fn what_is_refused_is_not_sent_again_and_redirects_are_not_followed() {
 
 #[test]
 fn one_that_hangs_or_is_gone_delays_neither_others_nor_the_end() {
-    let (hanging, well) = (Receiver::start(), Receiver::start());
+    let (hanging, well) = (Program::start(), Program::start());
     hanging.hangs.store(true, Ordering::SeqCst);
     let gone = Webhook { url: "http://127.0.0.1:1/".into(), ..well.webhook(&[]) };
     let rig = Rig::new(&[hanging.webhook(&[]), gone, well.webhook(&[])]);
@@ -270,9 +281,88 @@ fn one_that_hangs_or_is_gone_delays_neither_others_nor_the_end() {
     assert!(clock.mono().since(began) < Duration::from_secs(4));
 }
 
+/// As people change the list: by ids.
+fn list(rig: &Rig, all: &[(&str, &Webhook)]) {
+    let receiver = |(id, webhook): &(&str, &Webhook)| {
+        let Webhook { url, secret, kinds } = Webhook::clone(webhook);
+        crate::config::Receiver { id: (*id).to_owned(), url, secret, kinds }
+    };
+    rig.notifier.replace(&all.iter().map(receiver).collect::<Vec<_>>()).unwrap();
+}
+
+#[test]
+fn receivers_come_change_and_go_while_events_do() {
+    let (stays, goes, comes) = (Program::start(), Program::start(), Program::start());
+    let rig = Rig::new(&[]);
+    let (one, two, three) = (stays.webhook(&[]), goes.webhook(&[]), comes.webhook(&["device_down"]));
+    list(&rig, &[("a", &one), ("b", &two)]);
+    rig.publish("device_up", 0);
+    rig.until("both", |_| stays.got().len() == 1 && goes.got().len() == 1);
+    // What waits for one that stays is sent, to where it is now; what waits for one that went is not.
+    stays.answer.store(503, Ordering::SeqCst);
+    goes.answer.store(503, Ordering::SeqCst);
+    (1..4).for_each(|number| rig.publish("device_down", number));
+    rig.until("the failures", |rig| rig.notifier.status().iter().all(|told| told.failed > 0 && told.waiting == 3));
+    list(&rig, &[("c", &three), ("a", &Webhook { url: format!("{}/moved", one.url), ..one.clone() })]);
+    stays.answer.store(200, Ordering::SeqCst);
+    goes.answer.store(200, Ordering::SeqCst);
+    (4..6).for_each(|number| rig.publish(if number == 4 { "device_up" } else { "device_down" }, number));
+    // It may have been refused once more before it was well.
+    rig.until("all that waited", |rig| {
+        rig.manual.advance(Duration::from_secs(10));
+        numbers(&stays.taken()) == [0, 1, 2, 3, 4, 5]
+    });
+    assert!(stays.taken().last().unwrap().path.ends_with("/moved"));
+    rig.until("the new one", |_| numbers(&comes.got()) == [5]);
+    assert_eq!(goes.taken().len(), 1, "told nothing more");
+    rig.until_booked(1);
+    let told = rig.notifier.status();
+    assert_eq!(told.iter().map(|told| told.id.as_str()).collect::<Vec<_>>(), ["c", "a"]);
+    assert_eq!(told[1].sent, 6, "it is still the same");
+    let text = rig.metrics.render();
+    assert!(!text.contains(&goes.address.to_string()) && text.contains(&comes.address.to_string()), "{text}");
+    list(&rig, &[]);
+    rig.publish("device_down", 6);
+    assert_eq!(rig.notifier.status(), []);
+    rig.notifier.stop(&Logger::root(slog::Discard, o!()));
+    assert_eq!((stays.taken().len(), comes.got().len()), (6, 1));
+}
+
+#[test]
+fn what_happens_before_it_is_known_who_is_told_waits() {
+    let receiver = Program::start();
+    let rig = Rig::before_it_is_known();
+    (0..3).for_each(|number| rig.publish("device_down", number));
+    rig.until("they are kept", |rig| rig.notifier.desk.lock().early.as_ref().is_some_and(|early| early.len() == 3));
+    assert_eq!(rig.notifier.status(), []);
+    list(&rig, &[("a", &receiver.webhook(&[]))]);
+    rig.publish("device_up", 3);
+    rig.until("all of it", |_| numbers(&receiver.got()) == [0, 1, 2, 3]);
+}
+
+#[test]
+fn one_is_tried_past_its_queue() {
+    let receiver = Program::start();
+    let rig = Rig::new(&[receiver.webhook(&["device_up"])]);
+    let id = rig.notifier.status()[0].id.clone();
+    assert_eq!(rig.notifier.test(&id).unwrap(), 200);
+    let got = receiver.got().remove(0);
+    assert_eq!((&got.json()["kind"], &got.json()["host"]), (&"test".into(), &"studio".into()));
+    let expected = sender::signature("very-secret-key", "1795143600", &got.body);
+    assert_eq!((&got.headers["x-capstan-signature"], &got.headers["x-capstan-event"]), (&expected, &"test".to_owned()));
+    receiver.answer.store(404, Ordering::SeqCst);
+    assert_eq!(rig.notifier.test(&id).unwrap(), 404);
+    assert_eq!((rig.notifier.status()[0].sent, rig.notifier.status()[0].error.clone()), (0, None), "no event");
+    assert_eq!(rig.notifier.test("other").unwrap_err().kind, Kind::NotFound);
+    let gone = Webhook { url: "http://127.0.0.1:1/very-secret".into(), ..receiver.webhook(&[]) };
+    list(&rig, &[("a", &gone)]);
+    let error = rig.notifier.test("a").unwrap_err();
+    assert!(error.kind == Kind::Unavailable && !error.to_string().contains("secret"), "{error}");
+}
+
 #[test]
 fn nothing_that_is_shown_holds_a_secret() {
-    let receiver = Receiver::start();
+    let receiver = Program::start();
     let mut webhook = receiver.webhook(&[]);
     webhook.url = format!("http://user:very-secret-word@{}/very-secret-path?key=very-secret-too", receiver.address);
     let rig = Rig::new(&[

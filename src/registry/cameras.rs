@@ -1,21 +1,19 @@
-//! Cameras, areas and thresholds that people entered: as rows, and as one snapshot that is read without waiting.
+//! Cameras and areas that people entered: as rows, and with the settings as one snapshot that is read without waiting.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::{
     audit::{self, Entry},
+    settings::{self, Changed},
     sqlite::failed,
 };
 use crate::{
     clock::Utc90k,
-    config::{Camera, DetectOverride},
+    config::{Camera, Section},
     error::{Error, Kind, Result},
     ids::DeviceId,
 };
-
-/// The name under which the thresholds of all cameras are kept.
-const DETECT: &str = "detect";
 
 /// A camera as it was entered, with its passwords.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,10 +32,8 @@ pub struct Roster {
     pub cameras: Vec<Stored>,
     /// Areas that somebody made, whether or not a camera is in them.
     pub areas: Vec<String>,
-    /// What is said of thresholds above the settings file.
-    pub detect: DetectOverride,
-    /// Of `detect`; 0 when nothing was said.
-    pub detect_revision: u64,
+    /// What is said above the settings file.
+    pub settings: Changed,
     /// The newest change in it.
     pub newest: u64,
     /// False until the database was read.
@@ -60,8 +56,8 @@ pub enum Change {
     Delete(DeviceId),
     AddArea(String),
     DeleteArea(String),
-    /// Of all cameras.
-    Detect(DetectOverride),
+    /// Instead of the settings file's.
+    Setting(Box<Section>),
 }
 
 pub fn load(connection: &Connection) -> Result<Roster> {
@@ -82,16 +78,10 @@ pub fn load(connection: &Connection) -> Result<Roster> {
     let cameras = rows.map_err(&doing)?.filter_map(rusqlite::Result::transpose).collect::<rusqlite::Result<_>>();
     let mut statement = connection.prepare_cached("SELECT name FROM area ORDER BY name").map_err(&doing)?;
     let areas = statement.query_map([], |row| row.get(0)).map_err(&doing)?.collect::<rusqlite::Result<_>>();
-    let detect: Option<(String, i64)> = connection
-        .query_row("SELECT json, revision FROM setting WHERE name = ?", [DETECT], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
-        .map_err(&doing)?;
-    let (detect, revision) = detect.unwrap_or_default();
     Ok(Roster {
         cameras: cameras.map_err(&doing)?,
         areas: areas.map_err(&doing)?,
-        detect: serde_json::from_str(&detect).unwrap_or_default(),
-        detect_revision: u64::try_from(revision).unwrap_or(0),
+        settings: settings::load(connection)?,
         newest: audit::newest(connection)?,
         is_known: true,
     })
@@ -124,18 +114,7 @@ pub fn apply(connection: &Connection, changes: &[Change], by: &str, at: Utc90k) 
                     tell(connection, by, at, "area_removed", name, json!({"name": name}), Value::Null)?;
                 }
             }
-            Change::Detect(detect) => {
-                let before = load(connection)?.detect;
-                let revision =
-                    tell(connection, by, at, "settings_changed", DETECT, json!(before), json!(detect))?.cast_signed();
-                let text = json!(detect).to_string();
-                execute(
-                    connection,
-                    "INSERT INTO setting (name, json, revision) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (name) DO UPDATE SET json = ?2, revision = ?3",
-                    &[&DETECT, &text, &revision],
-                )?;
-            }
+            Change::Setting(section) => settings::change(connection, section, by, at)?,
         }
     }
     Ok(())
@@ -149,13 +128,7 @@ pub fn reinstate(connection: &Connection, known: &Roster) -> Result<()> {
     for name in &known.areas {
         execute(connection, "INSERT INTO area (name, created_90k) VALUES (?, 0)", &[name])?;
     }
-    let (text, revision) = (json!(known.detect).to_string(), known.detect_revision.cast_signed());
-    execute(connection, "DELETE FROM setting WHERE name = ?", &[&DETECT])?;
-    if revision > 0 {
-        let sql = "INSERT INTO setting (name, json, revision) VALUES (?1, ?2, ?3)";
-        execute(connection, sql, &[&DETECT, &text, &revision])?;
-    }
-    Ok(())
+    settings::reinstate(connection, &known.settings)
 }
 
 fn put(connection: &Connection, camera: &Camera, by: &str, at: Utc90k) -> Result<()> {
@@ -212,8 +185,8 @@ pub fn differs(found: &Roster, known: &Roster) -> bool {
     known.is_known && params_of(found) != params_of(known)
 }
 
-fn params_of(roster: &Roster) -> (&[Stored], &[String], &DetectOverride) {
-    (&roster.cameras, &roster.areas, &roster.detect)
+fn params_of(roster: &Roster) -> (&[Stored], &[String], &crate::config::Changes) {
+    (&roster.cameras, &roster.areas, &roster.settings.changes)
 }
 
 impl super::Registry {

@@ -12,6 +12,7 @@ mod pending;
 pub mod pins;
 mod readers;
 mod schema;
+mod settings;
 mod sqlite;
 mod store;
 pub mod transcode;
@@ -55,6 +56,7 @@ pub use incidents::{Cursor, Edit, Filter, Page};
 pub use maintenance::{Maintenance, Upkeep};
 use pending::Inbox;
 use readers::Readers;
+pub use settings::{Changed, changed};
 pub use store::inspect;
 use writer::Writer;
 

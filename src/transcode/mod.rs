@@ -22,6 +22,7 @@ mod steering;
 pub mod swap;
 mod telling;
 mod transcoder_actor;
+mod tuning;
 mod upkeep;
 mod verify;
 mod work;

@@ -48,7 +48,7 @@ pub struct RolledBack {
 impl Runner {
     /// Whether old footage is encoded anew, over restarts. What runs is finished.
     pub fn set_enabled(&self, enabled: bool) -> Result<()> {
-        if enabled && !self.parts.settings.enabled {
+        if enabled && !self.tuning().settings.enabled {
             return Err(Error::new(Kind::Conflict, "transcode.enabled = false in the settings"));
         }
         self.parts.registry.write_now(move |connection| transcode::set_disabled(connection, !enabled))?;
@@ -115,7 +115,7 @@ impl Runner {
         };
         // First, so that a cut in between leaves no chunk that is encoded again tonight.
         self.parts.registry.write_now(move |connection| transcode::save_failure(connection, &failure))?;
-        let swap = Swap { volume: &self.parts.volume, index: &index, keeping: self.keeping() };
+        let swap = Swap { volume: &self.parts.volume, index: &index, keeping: self.keeping(&self.tuning()) };
         let restored = match swap.roll_back(&chunk) {
             Ok(restored) => restored,
             Err(error) => {
@@ -146,7 +146,7 @@ impl Runner {
 
     fn is_enabled(&self) -> Result<()> {
         let disabled = self.lock().known.as_ref().is_some_and(|known| known.totals.disabled);
-        match self.parts.settings.enabled {
+        match self.tuning().settings.enabled {
             false => Err(Error::new(Kind::Conflict, "transcode.enabled = false in the settings")),
             true if disabled => Err(Error::new(Kind::Conflict, "it is disabled: enable it first")),
             true => Ok(()),

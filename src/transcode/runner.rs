@@ -19,11 +19,11 @@ use super::{
     Encode,
     candidates::{Failures, Rules},
     control::Control,
-    gate::{Admission, Gate, MachineLimits, Room, Throttle},
+    gate::{Admission, Gate, Room, Throttle},
     heal::Keeping,
     ledger::Entry,
     power::{Power, PowerReading},
-    schedule::Schedule,
+    tuning::Tuning,
 };
 use crate::{
     clock::{Clock, Mono, TICKS_PER_SECOND, Utc90k},
@@ -57,8 +57,9 @@ pub struct RunnerParts {
     pub recorders: Arc<dyn Fn() -> Option<String> + Send + Sync>,
     pub load: Arc<ArcSwap<Load>>,
     pub watch: LoadWatch,
+    /// Those of the start; [`Runner::tune`] brings others.
     pub settings: config::Transcode,
-    /// `[archive] min_free_bytes`
+    /// `[archive] min_free_bytes`, likewise
     pub recorder_bytes: u64,
     pub zone: TimeZone,
     /// `/sys`
@@ -72,8 +73,7 @@ pub struct RunnerParts {
 
 pub struct Runner {
     pub(super) parts: RunnerParts,
-    pub(super) schedule: Schedule,
-    pub(super) limits: MachineLimits,
+    tuning: ArcSwap<Tuning>,
     pub(super) inner: Mutex<Inner>,
     pub(super) job_ended: Condvar,
     turns: SyncSender<()>,
@@ -144,8 +144,7 @@ impl Runner {
     pub fn start(parts: RunnerParts) -> Result<Arc<Self>> {
         // One turn may wait while one runs; a third would ask for nothing new.
         let (turns, queue) = sync_channel(1);
-        let settings = &parts.settings;
-        parts.metrics.transcode.target_savings_percent.set(settings.target_space_savings);
+        parts.metrics.transcode.target_savings_percent.set(parts.settings.target_space_savings);
         let inner = Inner {
             known: None,
             unsaved: Vec::new(),
@@ -170,8 +169,7 @@ impl Runner {
             ending: false,
         };
         let runner = Arc::new(Self {
-            schedule: Schedule::new(settings.windows(), parts.zone.clone()),
-            limits: MachineLimits::new(settings.max_cpu_percent.into(), settings.max_io_wait.into(), parts.cores),
+            tuning: ArcSwap::from_pointee(Tuning::new(&parts, parts.settings.clone(), parts.recorder_bytes)),
             inner: Mutex::new(inner),
             job_ended: Condvar::new(),
             turns,
@@ -188,6 +186,25 @@ impl Runner {
     /// Asks the thread to look whether something is to be done; while it is at work, for nothing new.
     pub fn ask(&self) {
         let _ = self.turns.try_send(());
+    }
+
+    pub(super) fn tuning(&self) -> Arc<Tuning> {
+        self.tuning.load_full()
+    }
+
+    /// From changed settings: schedule, gates and choice go by them at once, a job that runs ends by what it began with.
+    /// Whether it is enabled at all stays.
+    pub fn tune(&self, settings: &config::Transcode, recorder_bytes: u64) {
+        let settings = config::Transcode { enabled: self.parts.settings.enabled, ..settings.clone() };
+        let before = self.tuning();
+        if before.settings == settings && before.recorder_bytes == recorder_bytes {
+            return;
+        }
+        self.parts.metrics.transcode.target_savings_percent.set(settings.target_space_savings);
+        self.tuning.store(Arc::new(Tuning::new(&self.parts, settings, recorder_bytes)));
+        // What was to be waited for was so by the settings before.
+        let mut inner = self.lock();
+        (inner.rest, inner.throttle) = (None, Throttle::default());
     }
 
     pub fn is_running(&self) -> bool {
@@ -209,7 +226,7 @@ impl Runner {
         let Some(next) = self.next(&pins) else {
             let mut inner = self.lock();
             inner.force_all = false;
-            let idle = Duration::from_secs(self.parts.settings.idle_seconds);
+            let idle = Duration::from_secs(self.tuning().settings.idle_seconds);
             inner.rest = Some((self.parts.clock.mono() + idle, Gate::Idle));
             return self.tell_gate(&mut inner, Gate::Idle);
         };
@@ -219,7 +236,7 @@ impl Runner {
         }
         if let Err(why) = self.parts.encode.ready() {
             let mut inner = self.lock();
-            let pause = Duration::from_secs(self.parts.settings.error_pause_seconds.max(60));
+            let pause = Duration::from_secs(self.tuning().settings.error_pause_seconds.max(60));
             inner.rest = Some((self.parts.clock.mono() + pause, Gate::Encoder));
             inner.no_encoder = Some(why);
             return self.tell_gate(&mut inner, Gate::Encoder);
@@ -291,7 +308,7 @@ impl Runner {
     pub(super) fn rules<'a>(&self, pins: &'a Pins, failures: &'a Failures, force: bool) -> Rules<'a> {
         Rules {
             moment: self.parts.retention.now(),
-            min_age: Duration::from_secs_f64((self.parts.settings.min_age_days * 86_400.0).max(0.0)),
+            min_age: Duration::from_secs_f64((self.tuning().settings.min_age_days * 86_400.0).max(0.0)),
             force,
             pins,
             failures,
@@ -300,12 +317,13 @@ impl Runner {
     }
 
     fn room(&self, source: &ChunkEntry) -> Room {
-        let settings = &self.parts.settings;
+        let tuning = self.tuning();
+        let settings = &tuning.settings;
         let written = self.lock().known.as_ref().map_or(0, |it| it.totals.written_on(self.day()));
         Room {
             free_bytes: self.parts.volume.of(source.place).free_bytes(),
             min_free_bytes: (settings.min_free_space_gb * GB) as u64,
-            recorder_bytes: self.parts.recorder_bytes,
+            recorder_bytes: tuning.recorder_bytes,
             source_bytes: source.bytes,
             written_bytes: written,
             written_bytes_max: settings.max_write_bytes_per_day,
@@ -317,8 +335,8 @@ impl Runner {
         self.parts.retention.now().for_ages().0.div_euclid(DAY_90K)
     }
 
-    pub(super) fn keeping(&self) -> Keeping {
-        let days = self.parts.settings.keep_original_days;
+    pub(super) fn keeping(&self, tuning: &Tuning) -> Keeping {
+        let days = tuning.settings.keep_original_days;
         // By the clock that expiry goes by, labels by the wall's.
         let moment = self.parts.retention.now();
         let after = moment.for_ages() + (days * DAY_90K as f64) as i64;
@@ -338,7 +356,7 @@ fn work(runner: &Weak<Runner>, queue: &Receiver<()>) {
             error!(runner.parts.log, "transcoder's turn panicked");
             let mut inner = runner.lock();
             (inner.running, inner.is_away) = (None, false);
-            let pause = Duration::from_secs(runner.parts.settings.error_pause_seconds.max(60));
+            let pause = Duration::from_secs(runner.tuning().settings.error_pause_seconds.max(60));
             inner.rest = Some((runner.parts.clock.mono() + pause, Gate::ErrorPause));
         }
     }

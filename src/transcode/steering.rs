@@ -26,9 +26,10 @@ impl Runner {
     pub fn steer(&self) {
         let (load, recorder, now) = (self.parts.load.load_full(), (self.parts.recorders)(), self.parts.clock.mono());
         let wall = self.parts.clock.wall();
+        let tuning = self.tuning();
         let mut inner = self.lock();
         let power = inner.read_power(now);
-        let in_window = self.schedule.is_open(wall);
+        let in_window = tuning.schedule.is_open(wall);
         if in_window && !inner.was_scheduled && matches!(inner.rest, Some((_, Gate::Idle))) {
             // What had nothing to do before the window may have now.
             inner.rest = None;
@@ -44,7 +45,7 @@ impl Runner {
             is_throttled: power.is_throttled,
             is_scheduled: in_window || inner.running.as_ref().map_or(forced, |running| running.forced),
         };
-        let gate = inner.throttle.apply(&machine, &self.limits, now);
+        let gate = inner.throttle.apply(&machine, &tuning.limits, now);
         inner.machine = gate;
         inner.detail = match gate {
             Gate::Recorder => recorder,
@@ -53,7 +54,7 @@ impl Runner {
             _ => None,
         };
         // Nobody waits half an hour for a window that opens in the evening.
-        let until_window = self.schedule.next_open(wall).map_or(0, |at| at - wall);
+        let until_window = tuning.schedule.next_open(wall).map_or(0, |at| at - wall);
         let limit =
             if gate == Gate::Schedule && until_window > ticks_90k(HELD_MAX) { Duration::ZERO } else { HELD_MAX };
         if self.is_lost(&inner) {

@@ -25,9 +25,10 @@ impl Runner {
     /// A snapshot: costs a look at what is in RAM.
     pub fn status(&self) -> TranscoderStatus {
         let (now, wall) = (self.parts.clock.mono(), self.parts.clock.wall());
+        let tuning = self.tuning();
         let originals = self.originals();
         let inner = self.lock();
-        let enabled = self.parts.settings.enabled && !inner.known.as_ref().is_some_and(|it| it.totals.disabled);
+        let enabled = tuning.settings.enabled && !inner.known.as_ref().is_some_and(|it| it.totals.disabled);
         let current = inner.running.as_ref().map(|running| {
             let told = running.control.told();
             Current {
@@ -49,7 +50,7 @@ impl Runner {
             (None, _) => State::Waiting,
         };
         let rested = inner.rest.map(|(until, _)| wall + ticks_90k(until.since(now)));
-        let next = match self.schedule.next_open(wall) {
+        let next = match tuning.schedule.next_open(wall) {
             _ if !enabled || inner.running.is_some() => None,
             Some(open) => Some(rested.map_or(open, |rested| rested.max(open))),
             None => Some(rested.unwrap_or(wall).max(wall)),
@@ -87,7 +88,7 @@ impl Runner {
         let unknown = || Error::new(Kind::Unavailable, "the database is being opened");
         let inner = self.lock();
         let totals = &inner.known.as_ref().ok_or_else(unknown)?.totals;
-        Ok(Stats::new(totals, self.parts.settings.target_space_savings, day, status))
+        Ok(Stats::new(totals, self.tuning().settings.target_space_savings, day, status))
     }
 
     /// For the doctor: what is wrong with the files, and what is saved.
@@ -97,7 +98,7 @@ impl Runner {
             return Err(format!("swaps that cannot be put right: {}", inner.troubles.join("; ")));
         }
         let totals = inner.known.as_ref().map(|known| &known.totals);
-        let target = self.parts.settings.target_space_savings;
+        let target = self.tuning().settings.target_space_savings;
         // No failure: footage is as safe as ever.
         if let Some(warning) = totals.and_then(|totals| below_target(totals, target)) {
             return Ok(format!("warning: {warning}"));

@@ -48,7 +48,7 @@ impl Runner {
     pub fn heal(&self, devices: &[Arc<DeviceIndex>]) {
         let mut troubles = Vec::new();
         for index in devices {
-            let (healed, outcome) = heal::device(&self.parts.volume, index, self.keeping());
+            let (healed, outcome) = heal::device(&self.parts.volume, index, self.keeping(&self.tuning()));
             for one in &healed {
                 self.parts.metrics.transcode.healed.inc();
                 info!(self.parts.log, "interrupted swap put right"; "device" => %index.device(),
@@ -65,7 +65,7 @@ impl Runner {
 
     fn expire(&self, index: &DeviceIndex, pins: &Pins) {
         let moment = self.parts.retention.now();
-        let swap = Swap { volume: &self.parts.volume, index, keeping: self.keeping() };
+        let swap = Swap { volume: &self.parts.volume, index, keeping: self.keeping(&self.tuning()) };
         for original in index.originals().iter() {
             let pinned = pins.hold_original(index.device(), original.start, original.end, moment.wall);
             if pinned || !self.parts.volume.of(original.place).is_ok() {

@@ -15,6 +15,7 @@ use super::{
     gate::Gate,
     runner::{Next, Runner, Running},
     swap::Swap,
+    tuning::Tuning,
 };
 use crate::{
     error::Kind,
@@ -25,6 +26,8 @@ use crate::{
 impl Runner {
     pub(super) fn run(&self, next: &Next) {
         let Next { index, source, forced } = next;
+        // It ends by what it began with.
+        let tuning = self.tuning();
         let volume = self.parts.volume.holding(source.place);
         let path = source.path(volume.layout(), index.device());
         let job = Job {
@@ -62,7 +65,7 @@ impl Runner {
             let _ = job.volume.unlink(&job.successor);
             Err(Failure { reason: Reason::Encoder, message: "it panicked".into() })
         });
-        let outcome = made.and_then(|made| self.swap(index, source, &made).map(|()| made));
+        let outcome = made.and_then(|made| self.swap(index, source, &made, &tuning).map(|()| made));
         let outcome = outcome.map_err(|failure| match failure.reason {
             Reason::Cancelled if control.gave_up() => {
                 Failure { reason: Reason::Time, message: "it was held for too long".into() }
@@ -84,11 +87,11 @@ impl Runner {
         self.job_ended.notify_all();
     }
 
-    fn swap(&self, index: &DeviceIndex, source: &ChunkEntry, made: &Made) -> Result<(), Failure> {
+    fn swap(&self, index: &DeviceIndex, source: &ChunkEntry, made: &Made, tuning: &Tuning) -> Result<(), Failure> {
         if let Some(running) = &mut self.lock().running {
             running.swaps_since = Some(self.parts.clock.mono());
         }
-        let swap = Swap { volume: &self.parts.volume, index, keeping: self.keeping() };
+        let swap = Swap { volume: &self.parts.volume, index, keeping: self.keeping(tuning) };
         let pins = (self.parts.pins)();
         let is_free = pins
             .is_some_and(|pins| !pins.hold_original(index.device(), source.start, source.end, self.parts.clock.wall()));
@@ -110,7 +113,8 @@ impl Runner {
         let (log, metrics) = (&self.parts.log, &self.parts.metrics.transcode);
         metrics.written_bytes.inc_by(written_bytes);
         let file = job.source.path(job.volume.layout(), &job.device).display().to_string();
-        let settings = &self.parts.settings;
+        let tuning = self.tuning();
+        let settings = &tuning.settings;
         let (pause, gate) = match &outcome {
             Ok(made) => {
                 let (before, after) = (job.source.bytes, made.entry.bytes);

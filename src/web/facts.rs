@@ -40,7 +40,7 @@ pub fn gather(state: &WebState) -> HostFacts {
                 Err(told.unwrap_or_else(|| "refuses writes, or is not the volume it was".into()))
             },
             free_bytes: state.volume.free_bytes(),
-            min_free_bytes: state.settings.archive.min_free_bytes.0,
+            min_free_bytes: state.in_force().archive.min_free_bytes.0,
             keeping: Some(keeping(state)),
         },
         ffmpeg: (state.ffmpeg)(),
@@ -110,7 +110,7 @@ fn device_facts(state: &WebState, device: &WebDevice) -> DeviceFacts {
     let hot = device.hot.status();
     let limits = HotLimits::of(&state.settings, &device.camera);
     let chunks = device.index.snapshot();
-    let keep = KeepLimits::from(state.settings.as_ref()).keep;
+    let keep = KeepLimits::from(state.in_force().as_ref()).keep;
     DeviceFacts {
         id: device.id.to_string(),
         status: status.status.to_owned(),

@@ -1,4 +1,4 @@
-//! How handlers ask for changes of the cameras: orders that one place carries out, one after another, off the workers.
+//! How handlers ask for changes of the cameras and settings: orders that one place carries out, one after another, off the workers.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use crate::{
     access::Caller,
     clock::Utc90k,
-    config::{Camera, Detect, DetectOverride},
+    config::{Camera, Changes, Receiver, Section, Settings},
     error::{Error, Kind, Result},
     ids::DeviceId,
 };
@@ -51,11 +51,15 @@ pub struct Cameras {
     pub cameras: Vec<Listed>,
     /// Areas that somebody made.
     pub areas: Vec<String>,
-    /// Thresholds of all cameras that do not say otherwise.
-    pub detect: Detect,
-    /// What was said of them above the file.
-    pub detect_override: DetectOverride,
-    pub detect_revision: u64,
+    /// What holds: of what needs a restart as it was at the start, of the rest the newest, what was changed here on top.
+    pub settings: Arc<Settings>,
+    /// The same without what was changed here.
+    pub file: Arc<Settings>,
+    /// What was changed here, as far as it holds.
+    pub changes: Changes,
+    pub settings_revision: u64,
+    /// Who is told, with ids.
+    pub receivers: Vec<Receiver>,
     /// The database was read.
     pub is_known: bool,
 }
@@ -76,7 +80,8 @@ pub enum Order {
     AddArea(String),
     RenameArea(String, String),
     RemoveArea(String),
-    Detect(DetectOverride, Option<u64>),
+    /// Sections of the settings, all or none.
+    Settings(Vec<Section>, Option<u64>),
     /// The settings file again. Answered with what came of it.
     Reload,
 }
@@ -89,6 +94,8 @@ pub struct Report {
     pub removed: Vec<DeviceId>,
     /// Those whose thresholds changed.
     pub thresholds: Vec<DeviceId>,
+    /// Paths of other settings that changed at once.
+    pub settings: Vec<String>,
     pub refused: Vec<Refused>,
     /// Paths of settings that wait for a restart.
     pub needs_restart: Vec<String>,

@@ -94,7 +94,7 @@ pub fn state_body(state: &WebState, caller: &Caller) -> Value {
             "error": cleaner.volume_error,
             "free_bytes": cleaner.free_bytes,
             "total_bytes": cleaner.total_bytes,
-            "min_free_bytes": state.settings.archive.min_free_bytes.0,
+            "min_free_bytes": state.in_force().archive.min_free_bytes.0,
         }),
     );
     body.insert("load".into(), json!(**state.load.load()));

@@ -44,7 +44,7 @@ struct Entry {
 /// `GET /host/stream/{device}/segments/archive_manifest.json`
 pub async fn archive(state: State, device: web::Path<String>) -> Result<HttpResponse> {
     let device = state.device(&device)?;
-    let manifest = manifest(&device.id, device.index.snapshot().iter(), &state.settings.archive);
+    let manifest = manifest(&device.id, device.index.snapshot().iter(), &state.in_force().archive);
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-cache")).json(manifest))
 }
 

@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Kind, Result},
     frames::Latest,
     ids::DeviceId,
-    keep::CleanerStatus,
+    keep::{CleanerStatus, KeepLimits, Outlook},
     playback::{ClipCache, Fronts, PreviewCache, TableCache},
     registry::Registry,
     storage::{DeviceIndex, HotDevice, Volume},
@@ -143,6 +143,10 @@ pub struct WebState {
     pub access: Arc<Access>,
     /// How each webhook does. Called on an HTTP worker: a snapshot only.
     pub webhooks: Arc<dyn Fn() -> Value + Send + Sync>,
+    /// Sends the webhook of that id one delivery, and tells the answer's status. Called on a thread that may block.
+    pub try_webhook: TryWebhook,
+    /// What the cleaner would do by other limits. Called on a thread that may take its time.
+    pub outlook: Look,
     pub readers: reader::Readers,
     pub hot_cache: HotCache,
     pub tables: TableCache,
@@ -158,6 +162,9 @@ pub struct WebState {
     pub replies: Replies,
     pub limiter: Limiter,
 }
+
+pub type TryWebhook = Arc<dyn Fn(&str) -> Result<u16> + Send + Sync>;
+pub type Look = Arc<dyn Fn(&KeepLimits) -> Result<Outlook> + Send + Sync>;
 
 /// One device as readers see it.
 pub struct WebDevice {
@@ -191,6 +198,11 @@ pub struct DeviceStatus {
 type State = web::Data<WebState>;
 
 impl WebState {
+    /// The settings as they hold now; [`Self::settings`] are those of the start.
+    pub fn in_force(&self) -> Arc<Settings> {
+        self.fleet.cameras().settings.clone()
+    }
+
     fn device(&self, id: &str) -> Result<Arc<WebDevice>> {
         self.devices.load().iter().find(|device| device.id.as_str() == id).cloned().ok_or_else(|| {
             let shown: String = id.chars().take(crate::ids::DEVICE_ID_MAX).collect();

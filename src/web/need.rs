@@ -87,6 +87,7 @@ pub const FOUND: Need = Need::of(Who::Role(Role::Viewer), Of::Found);
 /// The same, and the public where it may.
 pub const LIVE: Need = Need { live: Live::Yes, ..DEVICE };
 /// Operators, each about the devices that they may see.
+pub const OPERATE: Need = Need::of(Who::Role(Role::Operator), Of::Host);
 pub const OPERATE_DEVICES: Need = Need::of(Who::Role(Role::Operator), Of::Listed);
 pub const OPERATE_DEVICE: Need = Need::of(Who::Role(Role::Operator), Of::Path);
 pub const OPERATE_FOUND: Need = Need::of(Who::Role(Role::Operator), Of::Found);

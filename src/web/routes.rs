@@ -314,6 +314,7 @@ pub const ROUTES: &[Entry] = &[
     routes_of_cameras::AREAS,
     routes_of_cameras::AREA,
     routes_of_cameras::SETTINGS,
+    routes_of_cameras::TEST_WEBHOOK,
     routes_of_cameras::RELOAD,
     routes_of_cameras::AUDIT,
     entry(

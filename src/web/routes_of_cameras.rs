@@ -6,7 +6,7 @@ use super::{
     active, areas, audit,
     cache::Keep,
     cameras,
-    need::{ADMIN, DEVICES, FOUND},
+    need::{ADMIN, DEVICES, FOUND, OPERATE},
     openapi::{Doc, Reply::*},
     route::{Also, Entry, Verb, action, entry, kept, read},
     routes::{ASKED, param},
@@ -124,25 +124,38 @@ pub const SETTINGS: Entry = Entry {
         verb: Verb::Put,
         need: ADMIN,
         handler: || web::put().to(settings::change),
-        doc: Doc::new("Other thresholds, at once; needs If-Match", Json(&shapes::SETTINGS))
+        doc: Doc::new("Other settings, at once; needs If-Match", Json(&shapes::SETTINGS_PUT))
             .takes(&shapes::SETTINGS_ASKED)
+            .query(&[param("dry_run", Shape::Flag, "true: nothing is changed; told is what would be deleted or moved")])
             .others(&[403, 412, 428, 500, 503, 507]),
     }],
     ..kept(
         Keep::OfFleet,
         "/api/settings",
-        ADMIN,
+        OPERATE,
         || read().to(settings::show),
         Doc::new("The settings in force, secrets apart", Json(&shapes::SETTINGS)),
     )
 };
 
+pub const TEST_WEBHOOK: Entry = action(
+    "/api/settings/notify/test",
+    ADMIN,
+    || web::post().to(settings::test),
+    Doc::new("Sends a webhook one delivery to try it", Json(&shapes::TESTED))
+        .takes(&shapes::TEST_ASKED)
+        .others(&[403, 404, 500, 503]),
+);
+
 pub const RELOAD: Entry = action(
     "/api/host/reload",
     ADMIN,
     || web::post().to(settings::reload),
-    Doc::new("Reads the settings file again: cameras and thresholds change at once", Json(&shapes::RELOADED))
-        .others(&[400, 403, 500, 503]),
+    Doc::new(
+        "Reads the settings file again: cameras, and settings that can be changed, change at once",
+        Json(&shapes::RELOADED),
+    )
+    .others(&[400, 403, 500, 503]),
 );
 
 pub const AUDIT: Entry = entry(

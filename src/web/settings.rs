@@ -1,41 +1,76 @@
 //! `/api/settings` and `/api/host/reload`: the settings in force, and what of them can be changed while all runs.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     State, WebState,
     cache::short_hash,
     cameras::{if_match, order},
-    fleet::{Order, Report, invalid},
+    fleet::{Cameras, Order, Report, invalid},
     fresh,
-    incidents::{fields, unknown},
+    incidents::{self, fields, unknown},
+    viewers::random_id,
 };
 use crate::{
     access::Caller,
-    config::{DetectOverride, Problem, redact},
+    config::{Receiver, Section, Settings, Webhook},
     error::{Error, Kind, Result},
+    keep::KeepLimits,
 };
-
-/// Shown in the place of what must not be.
-const HIDDEN: &str = "***";
 
 /// `GET /api/settings`
 pub async fn show(state: State) -> HttpResponse {
     told(&state)
 }
 
-/// `PUT /api/settings` `{detect}`: thresholds of all cameras that do not say otherwise. What is left out is the file's.
+#[derive(Debug, Default, Deserialize)]
+pub struct Query {
+    dry_run: Option<String>,
+}
+
+/// `PUT /api/settings` `{detect?, archive?, transcode?, notify?}`: each section as it shall be from now on, what is left out
+/// of it is the file's. All or nothing. `?dry_run=true` changes nothing and tells what would be deleted or moved.
 pub async fn change(
     request: HttpRequest,
     state: State,
     caller: Caller,
+    query: web::Query<Query>,
     body: web::Json<Value>,
 ) -> Result<HttpResponse> {
-    let detect = asked(&state, &body)?;
-    let revision = if_match(&request, Some(state.fleet.cameras().detect_revision))?;
-    order(&state, Order::Detect(detect, revision), caller.name()).await?;
+    let is_dry = match query.dry_run.as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(incidents::invalid("dry_run", "must be true or false")),
+    };
+    let cameras = state.fleet.cameras();
+    let sections = asked(&cameras, &body)?;
+    let would_be = would_be(&cameras, &sections)?;
+    let revision = if_match(&request, Some(cameras.settings_revision))?;
+    if is_dry {
+        return outlook(&state, &would_be).await;
+    }
+    order(&state, Order::Settings(sections, revision), caller.name()).await?;
     Ok(told(&state))
+}
+
+/// `POST /api/settings/notify/test` `{id}`: one delivery now, past the queue.
+pub async fn test(state: State, body: web::Json<Value>) -> Result<HttpResponse> {
+    let mut id = None;
+    for (name, value) in fields(&body)? {
+        match name.as_str() {
+            "id" => id = Some(value.as_str().ok_or_else(|| incidents::invalid("id", "must be text"))?.to_owned()),
+            other => return Err(unknown(other)),
+        }
+    }
+    let id = id.ok_or_else(|| incidents::invalid("id", "is missing"))?;
+    let (send, began) = (state.try_webhook.clone(), state.clock.mono());
+    // As long as the receiver takes: not on a thread that others wait for.
+    let sent = actix_rt::task::spawn_blocking(move || send(&id)).await;
+    let status = sent.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "a defect while sending")))?;
+    let ms = u64::try_from(state.clock.mono().since(began).as_millis()).unwrap_or(u64::MAX);
+    Ok(fresh(HttpResponse::Ok(), json!({"status": status, "ms": ms})))
 }
 
 /// `POST /api/host/reload`
@@ -46,66 +81,86 @@ pub async fn reload(state: State, caller: Caller) -> Result<HttpResponse> {
 
 fn told(state: &WebState) -> HttpResponse {
     let cameras = state.fleet.cameras();
-    let mut settings = json!(*state.settings);
-    settings["detect"] = json!(cameras.detect);
-    for webhook in settings["notify"]["webhook"].as_array_mut().into_iter().flatten() {
-        hide(webhook);
-    }
+    let mut settings = json!(*cameras.settings);
+    settings["notify"]["webhook"] = cameras.receivers.iter().map(Receiver::shown).collect();
     if let Some(sections) = settings.as_object_mut() {
         // They have a list of their own.
         sections.remove("camera");
     }
+    let mut file = cameras.file.live();
+    file["notify"]["webhook"] = cameras.file.notify.webhook.iter().map(Webhook::shown).collect();
+    let changed = cameras.changes.sections();
+    let changed: Value = changed
+        .iter()
+        .map(|section| (section.name().to_owned(), section.shown()))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
     let body = json!({
         "settings": settings,
-        "changed_here": {"detect": cameras.detect_override},
-        "changeable": ["detect"],
-        "revision": cameras.detect_revision,
+        "file": file,
+        "changed_here": changed,
+        "changeable": Settings::changeable(),
+        "warnings": warnings(&cameras.settings),
+        "revision": cameras.settings_revision,
     });
     let mut reply = HttpResponse::Ok();
     // The revision is what changes are refused by; the rest, so that what a reload brought is another reply, too.
     reply.insert_header((
         header::ETAG,
-        format!("\"{}-{}\"", cameras.detect_revision, short_hash(body.to_string().as_bytes())),
+        format!("\"{}-{}\"", cameras.settings_revision, short_hash(body.to_string().as_bytes())),
     ));
     fresh(reply, body)
 }
 
-/// Many receivers keep the key in the path of their address.
-fn hide(webhook: &mut Value) {
-    if let Some(url) = webhook["url"].as_str() {
-        let shown = redact(url);
-        let host = shown.split_once("://").map(|(scheme, rest)| {
-            let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            format!("{scheme}://{host}/{HIDDEN}")
-        });
-        webhook["url"] = json!(host.unwrap_or_else(|| HIDDEN.to_owned()));
+/// What is allowed and hardly meant.
+fn warnings(settings: &Settings) -> Vec<String> {
+    settings.transcode.never(&settings.archive).into_iter().collect()
+}
+
+fn asked(cameras: &Cameras, body: &Value) -> Result<Vec<Section>> {
+    let mut undrawn = None;
+    let mut fresh_id = || {
+        random_id().unwrap_or_else(|error| {
+            undrawn = Some(error);
+            String::new()
+        })
+    };
+    let mut sections = Vec::new();
+    for (name, sent) in fields(body)? {
+        if !Section::NAMES.contains(&name.as_str()) {
+            return Err(unknown(name));
+        }
+        let section = Section::read(name, sent, &cameras.receivers, &mut fresh_id);
+        sections.push(section.map_err(|problem| invalid(&[problem]))?);
     }
-    if webhook.get("secret").is_some() {
-        webhook["secret"] = json!(HIDDEN);
+    match undrawn {
+        Some(error) => Err(error),
+        None if sections.is_empty() => {
+            let named = Section::NAMES.join(", ");
+            Err(Error::new(Kind::Invalid, format!("must hold at least one of {named}")))
+        }
+        None => Ok(sections),
     }
 }
 
-fn asked(state: &WebState, body: &Value) -> Result<DetectOverride> {
-    let mut detect = None;
-    for (name, value) in fields(body)? {
-        match name.as_str() {
-            "detect" => {
-                let read = serde_path_to_error::deserialize::<_, DetectOverride>(value);
-                let refuse = |error: serde_path_to_error::Error<serde_json::Error>| {
-                    let (path, rule) = (error.path().to_string(), error.inner().to_string());
-                    Error::new(Kind::Invalid, rule).at(if path == "." {
-                        name.clone()
-                    } else {
-                        format!("{name}.{path}")
-                    })
-                };
-                detect = Some(read.map_err(refuse)?);
-            }
-            other => return Err(unknown(other)),
-        }
-    }
-    let detect = detect.ok_or_else(|| Error::new(Kind::Invalid, "is missing").at("detect"))?;
-    let at = |problem: Problem| Problem { path: format!("detect.{}", problem.path), ..problem };
-    let problems: Vec<_> = state.settings.detect.with(&detect).broken().into_iter().map(at).collect();
-    if problems.is_empty() { Ok(detect) } else { Err(invalid(&problems)) }
+fn would_be(cameras: &Cameras, sections: &[Section]) -> Result<Settings> {
+    let mut changes = cameras.changes.clone();
+    sections.iter().for_each(|section| changes.set(section.clone()));
+    let problems = changes.problems(&cameras.file);
+    if problems.is_empty() { Ok(changes.over(&cameras.file)) } else { Err(invalid(&problems)) }
+}
+
+async fn outlook(state: &State, would_be: &Settings) -> Result<HttpResponse> {
+    let (look, limits) = (state.outlook.clone(), KeepLimits::from(would_be));
+    let busy = |_| Error::new(Kind::Unavailable, "too much waits for the disk");
+    let told = state.readers.run(move || look(&limits)).await.map_err(busy)??;
+    let body = json!({
+        "chunks": told.chunks,
+        "bytes": told.bytes,
+        "moved_chunks": told.moved_chunks,
+        "moved_bytes": told.moved_bytes,
+        "oldest_kept": told.oldest_kept.map(|at| at.rfc3339()),
+        "warnings": warnings(would_be),
+    });
+    Ok(fresh(HttpResponse::Ok(), body))
 }

@@ -25,6 +25,8 @@ pub enum Shape {
     /// With fractions.
     NumberBetween(i64, i64),
     Flag,
+    /// One of these.
+    Either(&'static [Self]),
     /// Or null.
     Maybe(&'static Self),
     List(&'static Self),
@@ -51,6 +53,7 @@ impl Shape {
             Self::Amount => json!({"type": "number", "minimum": 0}),
             Self::NumberBetween(low, high) => json!({"type": "number", "minimum": low, "maximum": high}),
             Self::Flag => json!({"type": "boolean"}),
+            Self::Either(shapes) => json!({"anyOf": shapes.iter().map(|shape| shape.schema()).collect::<Vec<_>>()}),
             Self::Maybe(inner) => json!({"anyOf": [inner.schema(), {"type": "null"}]}),
             Self::List(inner) => json!({"type": "array", "items": inner.schema()}),
             Self::Map(inner) => json!({"type": "object", "additionalProperties": inner.schema()}),

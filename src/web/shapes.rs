@@ -244,6 +244,7 @@ pub const STATE: Shape = Fields(&[
     (
         "webhooks",
         List(&Fields(&[
+            ("id", Text),
             ("receiver", Text),
             ("kinds", List(&Text)),
             ("waiting", Count),

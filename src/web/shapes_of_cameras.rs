@@ -90,19 +90,40 @@ pub const AREA_ASKED: Shape = Fields(&[("name", Text)]);
 pub const AREA: Shape = Fields(&[("name", Text), ("cameras", List(&ID))]);
 pub const AREAS: Shape = Fields(&[("areas", List(&AREA))]);
 
-pub const SETTINGS_ASKED: Shape = Fields(&[("detect", Open)]);
+const CHANGED: Shape = Fields(&[("detect", Open), ("archive", Open), ("transcode", Open), ("notify", Open)]);
+pub const SETTINGS_ASKED: Shape = Fields(&[
+    ("detect?", Maybe(&Open)),
+    ("archive?", Maybe(&Open)),
+    ("transcode?", Maybe(&Open)),
+    ("notify?", Maybe(&Open)),
+]);
 pub const SETTINGS: Shape = Fields(&[
     ("settings", Open),
-    ("changed_here", Fields(&[("detect", Open)])),
+    ("file", CHANGED),
+    ("changed_here", CHANGED),
     ("changeable", List(&Text)),
+    ("warnings", List(&Text)),
     ("revision", Count),
 ]);
+pub const OUTLOOK: Shape = Fields(&[
+    ("chunks", Count),
+    ("bytes", Count),
+    ("moved_chunks", Count),
+    ("moved_bytes", Count),
+    ("oldest_kept", Maybe(&Time)),
+    ("warnings", List(&Text)),
+]);
+/// Of a change, or of a look at what it would come to.
+pub const SETTINGS_PUT: Shape = Either(&[SETTINGS, OUTLOOK]);
+pub const TEST_ASKED: Shape = Fields(&[("id", Text)]);
+pub const TESTED: Shape = Fields(&[("status", Between(100, 999)), ("ms", Count)]);
 
 pub const RELOADED: Shape = Fields(&[
     ("added", List(&ID)),
     ("changed", List(&ID)),
     ("removed", List(&ID)),
     ("thresholds", List(&ID)),
+    ("settings", List(&Text)),
     ("refused", List(&Fields(&[("device", ID), ("message", Text)]))),
     ("needs_restart", List(&Text)),
 ]);

@@ -174,6 +174,8 @@ impl Host {
             registry,
             access,
             webhooks: Arc::new(|| serde_json::json!([])),
+            try_webhook: cameras::try_webhook(),
+            outlook: cameras::outlook(),
             readers,
             hot_cache: HotCache::default(),
             sights: Sights::new(spawner.clone()),

@@ -328,7 +328,7 @@ fn client_of(request: &HttpRequest, state: &WebState) -> Client {
 }
 
 /// 128 random bits in hex: whoever knows a session may end it.
-fn random_id() -> Result<String> {
+pub(super) fn random_id() -> Result<String> {
     let mut bits = [0_u8; 16];
     let drawn = rustix::rand::getrandom(&mut bits, rustix::rand::GetRandomFlags::empty());
     let is_whole = drawn.is_ok_and(|count| count == bits.len());

@@ -1,14 +1,14 @@
 //! Chunks without a daemon: written and sealed by the recorder's own writer.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use capstan::{
-    clock::Utc90k,
-    ids::DeviceId,
-    ids::{Epoch, SegmentKey},
+    clock::{Clock, Utc90k},
+    config::Storage,
+    ids::{DeviceId, Epoch, SegmentKey},
     media::{AudioCodec, AudioConfig, VideoCodec, VideoConfig},
     merge::chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, SealedChunk, TrackRun},
-    storage::Volume,
+    storage::{Volume, layout::RingSlot},
 };
 
 /// A second of sound: sealed and durable, still where chunks grow.
@@ -55,4 +55,21 @@ pub fn sealed_pictures(
     let last = SegmentKey { epoch: Epoch(1), number };
     writer.commit(MarkInfo { last, ..MarkInfo::default() }).unwrap();
     writer.seal().unwrap()
+}
+
+/// Chunks in the ring that a daemon of before recorded so many hours ago; their starts in seconds.
+pub fn in_ring(root: &Path, device: &str, hours_ago: &[i64]) -> Vec<i64> {
+    let device: DeviceId = device.parse().unwrap();
+    let volume = Volume::open(&Storage { root: root.to_owned(), ..Storage::default() }, &Clock::system()).unwrap();
+    let now = Clock::system().wall().as_seconds();
+    let record = |hours: &i64| {
+        let start = (now - hours * 3600) / 600 * 600;
+        let at = Utc90k::from_seconds(start);
+        let sealed = sealed_sound(&volume, &device, at, 0);
+        let slot = RingSlot::of(at, 600);
+        volume.mkdir_all(&volume.layout().ring_hour(&device, slot.hour)).unwrap();
+        volume.rename_new(&sealed.path, &volume.layout().ring_chunk(&device, slot)).unwrap();
+        start
+    };
+    hours_ago.iter().map(record).collect()
 }

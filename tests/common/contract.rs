@@ -1,6 +1,6 @@
 //! JSON held against its schema, as far as our own schemas go: a keyword this does not know fails the test.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Faults with their place in the value. Stricter than JSON Schema: a field that the schema does not name is a fault,
 /// so that no reply says more than its description.
@@ -72,4 +72,21 @@ pub fn with(body: &Value, name: &str, value: Value) -> Value {
     let mut body = body.clone();
     body[name] = value;
     body
+}
+
+/// What `PUT /api/settings` takes, and what it must refuse.
+pub fn settings_bodies() -> (Value, Vec<Value>) {
+    let webhook = json!({"url": "http://127.0.0.1:1/", "kinds": ["device_up"]});
+    let good = json!({"detect": {"black_luma": 11}, "archive": {"retention_days": 300}, "transcode": {}, "notify": {"webhook": [webhook]}});
+    let bad = [
+        json!({"detect": {"x": 7.0}}),
+        json!({"archive": {"window_hours": 25}}),
+        json!({"archive": {"commit_seconds": 5}}),
+        json!({"archive": [1]}),
+        json!({"transcode": {"run_schedule": "noon"}}),
+        json!({"transcode": {"enabled": false}}),
+        json!({"notify": {"webhook": [{"id": "x"}]}}),
+        json!({"archive": {}, "notify": {"webhook": [{"url": "file:///etc/passwd"}]}}),
+    ];
+    (good, bad.into())
 }

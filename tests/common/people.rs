@@ -1,4 +1,4 @@
-//! People at browsers of their own, on a daemon that asks who they are: `tests/browser/settings.mjs` acts for them.
+//! People at browsers of their own in front of a daemon with access control on, as `tests/browser/settings.mjs` drives them.
 
 use serde_json::{Value, json};
 
@@ -6,8 +6,14 @@ use super::{
     Setup, TestDaemon,
     browser::Browser,
     http::{Response, send_with},
-    skip,
+    skip, until,
 };
+
+const CAMERA: &str = "area = \"Hall\"\nquality = \"low\"\nfps = 10\nsource = { kind = \"test\", tone = 440 }";
+
+pub fn guarded() -> Setup {
+    Setup::new().set("auth.enabled", true).camera("cam", CAMERA)
+}
 
 /// A daemon with its first password, and browsers for people who look at it. None: a loud skip.
 pub fn begin(test: &str, setup: Setup) -> Option<(TestDaemon, String, Browser)> {
@@ -23,6 +29,7 @@ pub fn begin(test: &str, setup: Setup) -> Option<(TestDaemon, String, Browser)> 
         skip(test, "the binary was built without its page; run `make ui` and build again");
         return None;
     }
+    until("the first start tells a password", 10, || daemon.log().contains("admin password: "));
     let log = daemon.log();
     let rest = log.split("admin password: ").nth(1).expect("the first start tells a password");
     let password = rest.chars().take_while(|it| it.is_ascii_alphanumeric() || *it == '_').collect();

@@ -167,7 +167,7 @@ fn a_busy_machine_expires_later_but_makes_room_at_once() {
         assert_eq!(bench.cleaner.run(Job::Clean), Cleaned::default());
         assert_eq!(bench.cleaner.status().gate, gate);
         let short = KeepLimits { min_free_bytes: u64::MAX, ..LIMITS };
-        bench.cleaner.set_limits(short, 1);
+        bench.cleaner.set_limits(short);
         let cleaned = bench.cleaner.run(Job::Watch);
         assert_eq!((cleaned.expired, cleaned.evicted), (0, 3));
         assert_eq!(bench.left(), [1], "the open chunk stays whatever is missing");
@@ -228,7 +228,7 @@ fn a_sick_volume_is_told_and_nothing_is_deleted() {
 fn a_hot_folder_on_a_disk_is_told() {
     let bench = Bench::new(&[], LIMITS, IDLE);
     assert_eq!(bench.cleaner.status().hot_error, None);
-    bench.cleaner.set_limits(LIMITS, u64::MAX / 4);
+    bench.cleaner.set_hot_quotas(u64::MAX / 4);
     bench.cleaner.run(Job::Watch);
     assert!(bench.cleaner.status().hot_error.as_deref().is_some_and(|why| why.contains("add up to")));
 }
@@ -387,4 +387,37 @@ fn busy_threads_close_the_gate() {
     assert_eq!(bench.cleaner.status().gate, Gate::Cpu, "and it says why");
     burning.store(false, Ordering::Relaxed);
     burners.into_iter().for_each(|burner| burner.join().unwrap());
+}
+
+/// What is told of other limits is what comes of them.
+#[test]
+fn the_outlook_is_what_then_happens() {
+    let days = |days: f64| Duration::from_secs_f64(days * 86_400.0);
+    let lasting = |keep: Limits| KeepLimits { keep, ..LIMITS };
+    let kept = lasting(Limits { retention: days(10.0), ..LIMITS.keep });
+    let check = |after: KeepLimits, deleted: usize, moved: usize| {
+        let bench = Bench::new(&[20 * DAY + 50, 5 * DAY + 40, 3 * DAY + 30, 2 * DAY + 20, 500, 200], kept, IDLE);
+        let clean = || assert!((0..9).any(|_| bench.cleaner.run(Job::Clean) == Cleaned::default()));
+        // What goes in any case is not of the change.
+        let told = bench.cleaner.outlook(&after).unwrap();
+        assert_eq!((told.chunks, told.bytes), (deleted, 1000 * deleted as u64), "{after:?}");
+        assert_eq!((told.moved_chunks, told.moved_bytes), (moved, 1000 * moved as u64), "{after:?}");
+        assert_eq!(bench.left().len(), 7, "nothing was touched");
+        clean();
+        let before = bench.left().len();
+        bench.cleaner.set_limits(after);
+        clean();
+        assert_eq!(before - bench.left().len(), deleted, "{after:?}");
+        let oldest = bench.device.index.snapshot().iter().map(|chunk| chunk.start).min();
+        assert_eq!(told.oldest_kept, oldest, "{after:?}");
+    };
+    check(kept, 0, 0);
+    check(lasting(Limits { retention: days(2.5), ..kept.keep }), 1, 0);
+    check(lasting(Limits { retention: Duration::ZERO, ..kept.keep }), 3, 0);
+    check(lasting(Limits { window: Duration::from_secs(6 * 3600), ..kept.keep }), 0, 1);
+    check(lasting(Limits { max_bytes: 4500, ..kept.keep }), 2, 0);
+    check(lasting(Limits { device_max_bytes: 2500, ..kept.keep }), 4, 0);
+    let bench = Bench::new(&[500], kept, IDLE);
+    bench.pinned.store(Arc::new(None));
+    assert_eq!(bench.cleaner.outlook(&kept).unwrap_err().kind, crate::error::Kind::Unavailable);
 }

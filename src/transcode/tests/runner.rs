@@ -1,6 +1,7 @@
 //! The runner: what it takes, what holds it, what it remembers, how it ends.
 
 mod doctor;
+mod tuned;
 
 use std::{os::unix::process::CommandExt, process::Command, sync::Arc, time::Duration};
 

@@ -7,8 +7,13 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    config::{Detect, DetectOverride},
-    web::fleet::{Answer, Cameras, Fleet, Listed, Order, Origin, Report},
+    config::{DetectOverride, receivers},
+    error::Error,
+    keep::Outlook,
+    web::{
+        Look, TryWebhook,
+        fleet::{Answer, Cameras, Fleet, Listed, Order, Origin, Report},
+    },
 };
 
 /// Carries out orders on paper: no device is touched.
@@ -22,9 +27,33 @@ pub(super) struct Paper {
 impl Paper {
     pub(super) fn of(settings: &Settings) -> Self {
         let file = settings.camera.iter().map(|camera| listed(camera.clone(), None));
-        let cameras = Cameras { cameras: file.collect(), is_known: true, ..Cameras::default() };
+        let cameras = Cameras {
+            cameras: file.collect(),
+            settings: Arc::new(settings.clone()),
+            file: Arc::new(settings.clone()),
+            receivers: receivers(&settings.notify.webhook, b"key"),
+            is_known: true,
+            ..Cameras::default()
+        };
         Self { cameras: ArcSwap::from_pointee(cameras), changes: AtomicU64::new(0), asked: Mutex::default() }
     }
+}
+
+pub(super) fn try_webhook() -> TryWebhook {
+    Arc::new(|id| match id {
+        "good" => Ok(204),
+        "bad" => Err(Error::new(Kind::Unavailable, "connection refused")),
+        _ => Err(Error::new(Kind::NotFound, "there is no webhook of that id").at("id")),
+    })
+}
+
+/// Ten days of footage, a chunk a day.
+pub(super) fn outlook() -> Look {
+    Arc::new(|limits| {
+        let days = limits.keep.retention.as_secs() / 86_400;
+        let chunks = usize::try_from(10_u64.saturating_sub(days)).unwrap();
+        Ok(Outlook { chunks, bytes: 1000 * chunks as u64, oldest_kept: Some(NOW), ..Outlook::default() })
+    })
 }
 
 fn listed(camera: Camera, revision: Option<u64>) -> Listed {
@@ -60,9 +89,13 @@ impl Fleet for Paper {
                 now.cameras[at] = listed(*camera, now.cameras[at].revision.map(|revision| revision + 1));
             }
             Order::Remove(id, _) => drop(now.cameras.remove(at(&now, &id))),
-            Order::Detect(detect, _) => {
-                (now.detect, now.detect_override) = (Detect::default().with(&detect), detect);
-                now.detect_revision += 1;
+            Order::Settings(sections, _) => {
+                sections.into_iter().for_each(|section| now.changes.set(section));
+                now.settings = Arc::new(now.changes.over(&now.file));
+                if let Some(of) = &now.changes.notify {
+                    now.receivers.clone_from(&of.webhook);
+                }
+                now.settings_revision += 1;
             }
             Order::AddArea(name) => now.areas.push(name),
             Order::RenameArea(from, to) => {
@@ -207,20 +240,91 @@ fn settings_hide_their_secrets_and_take_thresholds() {
     assert_eq!(put(&["If-Match: \"9\""], json!({"detect": {"black_luma": 20}})).status, 412);
     let changed = put(&["If-Match: \"0\""], json!({"detect": {"black_luma": 20}}));
     assert_eq!((changed.status, &changed.json()["settings"]["detect"]["black_luma"]), (200, &json!(20)));
-    assert_eq!(changed.json()["changed_here"], json!({"detect": {"black_luma": 20}}));
+    let changed_here = changed.json()["changed_here"].clone();
+    assert_eq!((&changed_here["detect"], &changed_here["archive"]), (&json!({"black_luma": 20}), &json!({})));
     for (bad, path) in [
-        (json!({}), Some("detect")),
+        (json!({}), None),
         (json!({"detect": {"black_lumen": 1}}), Some("detect.black_lumen")),
         (json!({"detect": {"black_share": 2.0}}), Some("detect.black_share")),
-        (json!({"archive": {}}), Some("archive")),
+        (json!({"server": {}}), Some("server")),
+        (json!({"archive": {"retention_days": -1}}), Some("archive.retention_days")),
+        (json!({"archive": {"retention_days": 3}, "transcode": {"codec": "x"}}), Some("transcode.codec")),
+        (json!({"notify": {"webhook": [{}]}}), Some("notify.webhook[0].url")),
     ] {
         let reply = put(&["If-Match: *"], bad.clone());
         assert_eq!((reply.status, reply.json()["error"]["path"].as_str()), (400, path), "{bad}: {}", reply.text());
     }
     assert_eq!(
-        host.state.fleet.cameras().detect_override,
+        host.state.fleet.cameras().changes.detect,
         DetectOverride { black_luma: Some(20), ..Default::default() }
     );
+}
+
+#[test]
+fn each_section_is_changed_alone_and_taken_back_to_the_files() {
+    let host = Host::start_with(|settings, _| settings.archive.retention_days = 7.0);
+    let put = |body: Value| {
+        let reply = host.send("PUT", "/api/settings", &[JSON, "If-Match: *"], &body);
+        assert_eq!(reply.status, 200, "{body}: {}", reply.text());
+        reply.json()
+    };
+    let changed = put(json!({"archive": {"retention_days": 0.5, "max_bytes": "200GB"}, "transcode": {"quality": 30}}));
+    assert_eq!(changed["settings"]["archive"]["retention_days"], 0.5);
+    assert_eq!(changed["file"]["archive"]["retention_days"], 7.0);
+    assert_eq!(changed["settings"]["archive"]["commit_seconds"], 60, "what cannot be changed is shown as well");
+    assert_eq!(changed["file"]["archive"]["commit_seconds"], Value::Null);
+    assert_eq!(changed["changed_here"]["transcode"], json!({"quality": 30}));
+    let warning = changed["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("min_age_days = 7 exceeds what is kept (1.5 days"), "{warning}");
+    let changed = put(json!({"archive": {}}));
+    let archive = [&changed["changed_here"]["archive"], &changed["settings"]["archive"]["retention_days"]];
+    assert_eq!(archive, [&json!({}), &json!(7.0)]);
+    assert_eq!(changed["changed_here"]["transcode"], json!({"quality": 30}), "left out, it stays");
+    assert_eq!(changed["warnings"], json!([]));
+    let changeable = changed["changeable"].as_array().unwrap();
+    assert!(changeable.contains(&json!("archive.max_bytes")) && !changeable.contains(&json!("archive.chunk_seconds")));
+    // What is told elsewhere goes by the same.
+    put(json!({"archive": {"min_free_bytes": 7, "window_hours": 2}}));
+    assert_eq!(host.get("/api/host/state").json()["archive"]["min_free_bytes"], 7);
+    let manifest = host.get("/host/stream/cam/segments/archive_manifest.json").json();
+    assert_eq!(manifest["total_duration_seconds"], 7200, "{manifest}");
+}
+
+#[test]
+fn a_look_at_a_change_changes_nothing_and_is_judged_like_one() {
+    let host = Host::start();
+    let look = |tag: &str, body: Value| host.send("PUT", "/api/settings?dry_run=true", &[JSON, tag], &body);
+    let told = look("If-Match: \"0\"", json!({"archive": {"retention_days": 3}}));
+    assert_eq!(told.status, 200, "{}", told.text());
+    let expected = json!({"chunks": 7, "bytes": 7000, "moved_chunks": 0, "moved_bytes": 0,
+        "oldest_kept": "2023-11-14T22:13:20.000Z", "warnings": told.json()["warnings"]});
+    assert_eq!(told.json(), expected);
+    for (tag, body, status) in [
+        ("If-Match: \"3\"", json!({"archive": {}}), 412),
+        ("If-Match: *", json!({"archive": {"window_hours": 25}}), 400),
+        ("If-Match: *", json!({}), 400),
+    ] {
+        assert_eq!(look(tag, body.clone()).status, status, "{body}");
+    }
+    let detect = json!({"detect": {}});
+    assert_eq!(host.send("PUT", "/api/settings?dry_run=perhaps", &[JSON, "If-Match: *"], &detect).status, 400);
+    assert_eq!(host.state.fleet.cameras().settings_revision, 0);
+}
+
+#[test]
+fn a_webhook_is_tried_and_its_fault_told() {
+    let host = Host::start();
+    let check = |body: Value, status: u16, part: &str| {
+        let reply = host.change("POST", "/api/settings/notify/test", &body);
+        assert_eq!(reply.status, status, "{body}: {}", reply.text());
+        assert!(reply.text().contains(part), "{body}: {}", reply.text());
+    };
+    check(json!({"id": "good"}), 200, "\"status\":204");
+    check(json!({"id": "bad"}), 503, "connection refused");
+    check(json!({"id": "other"}), 404, "no webhook");
+    check(json!({}), 400, "is missing");
+    check(json!({"id": 5}), 400, "must be text");
+    check(json!({"id": "good", "url": "http://h/"}), 400, "url");
 }
 
 #[test]

@@ -800,7 +800,7 @@ export interface Operations {
     body: undefined;
     reply: unknown;
   };
-  /** Reads the settings file again: cameras and thresholds change at once */
+  /** Reads the settings file again: cameras, and settings that can be changed, change at once */
   "POST /api/host/reload": {
     path: Nothing;
     query: Nothing;
@@ -814,6 +814,7 @@ export interface Operations {
         message: string;
       }[];
       removed: string[];
+      settings: string[];
       thresholds: string[];
     };
   };
@@ -1061,6 +1062,7 @@ export interface Operations {
         dropped: number;
         error: string | null;
         failed: number;
+        id: string;
         kinds: string[];
         last_sent: string | null;
         receiver: string;
@@ -1145,26 +1147,68 @@ export interface Operations {
     reply: {
       changeable: string[];
       changed_here: {
+        archive: Record<string, unknown>;
         detect: Record<string, unknown>;
+        notify: Record<string, unknown>;
+        transcode: Record<string, unknown>;
+      };
+      file: {
+        archive: Record<string, unknown>;
+        detect: Record<string, unknown>;
+        notify: Record<string, unknown>;
+        transcode: Record<string, unknown>;
       };
       revision: number;
       settings: Record<string, unknown>;
+      warnings: string[];
     };
   };
-  /** Other thresholds, at once; needs If-Match */
+  /** Other settings, at once; needs If-Match */
   "PUT /api/settings": {
     path: Nothing;
-    query: Nothing;
+    query: { "dry_run"?: boolean };
     body: {
-      detect: Record<string, unknown>;
+      archive?: Record<string, unknown> | null;
+      detect?: Record<string, unknown> | null;
+      notify?: Record<string, unknown> | null;
+      transcode?: Record<string, unknown> | null;
     };
     reply: {
       changeable: string[];
       changed_here: {
+        archive: Record<string, unknown>;
         detect: Record<string, unknown>;
+        notify: Record<string, unknown>;
+        transcode: Record<string, unknown>;
+      };
+      file: {
+        archive: Record<string, unknown>;
+        detect: Record<string, unknown>;
+        notify: Record<string, unknown>;
+        transcode: Record<string, unknown>;
       };
       revision: number;
       settings: Record<string, unknown>;
+      warnings: string[];
+    } | {
+      bytes: number;
+      chunks: number;
+      moved_bytes: number;
+      moved_chunks: number;
+      oldest_kept: string | null;
+      warnings: string[];
+    };
+  };
+  /** Sends a webhook one delivery to try it */
+  "POST /api/settings/notify/test": {
+    path: Nothing;
+    query: Nothing;
+    body: {
+      id: string;
+    };
+    reply: {
+      ms: number;
+      status: number;
     };
   };
   /** Tokens of programs */

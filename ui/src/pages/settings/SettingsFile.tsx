@@ -27,6 +27,7 @@ export function SettingsFile() {
         [text.changed, report.changed],
         [text.removed, report.removed],
         [text.thresholds, report.thresholds],
+        [text.settings, report.settings],
         [text.needsRestart, report.needs_restart],
         [text.refused, report.refused.map((one) => `${one.device}: ${one.message}`)],
       ] as const).filter(([, names]) => names.length > 0)
@@ -57,7 +58,7 @@ export function SettingsFile() {
         </div>
       </div>
       <h2 className="section-title">{text.all}</h2>
-      <FileFacts sections={["server", "auth", "archive", "storage", "hot", "capture", "analysis", "cleaner", "transcode", "ffmpeg", "limits"]} />
+      <FileFacts sections={["server", "auth", "archive", "storage", "hot", "capture", "analysis", "cleaner", "transcode", "ffmpeg", "limits"]} all />
     </section>
   );
 }

@@ -6,6 +6,6 @@ export const section: Section = {
   title: settings.notifications,
   icon: "bell",
   order: 9,
-  role: "admin",
+  role: "operator",
   load: async () => ({ default: (await import("./Notifications")).Notifications }),
 };

@@ -6,6 +6,6 @@ export const section: Section = {
   title: settings.storage,
   icon: "disk",
   order: 7,
-  role: "admin",
+  role: "operator",
   load: async () => ({ default: (await import("./Storage")).Storage }),
 };

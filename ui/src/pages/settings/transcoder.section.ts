@@ -6,6 +6,6 @@ export const section: Section = {
   title: settings.transcoder,
   icon: "system",
   order: 8,
-  role: "admin",
+  role: "operator",
   load: async () => ({ default: (await import("./Transcoder")).Transcoder }),
 };

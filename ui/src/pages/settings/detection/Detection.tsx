@@ -47,7 +47,6 @@ function Thresholds({ settings: now }: { settings: Settings }) {
   const [chosen, choose] = useState("");
   const device = cameras.find((one) => one.id === chosen)?.id ?? cameras[0]?.id;
   const [isConflict, setConflict] = useState(false);
-  const inForce = now.settings["detect"] ?? {};
   const save = useMutation({
     mutationFn: (ifMatch: string) => ask("PUT /api/settings", { body: { detect: detect(draft.value) } as Body<"PUT /api/settings">, ifMatch, timeoutMs: 60_000 }),
     onSuccess: async () => {
@@ -63,9 +62,8 @@ function Thresholds({ settings: now }: { settings: Settings }) {
       void queries.invalidateQueries({ queryKey: SETTINGS });
     },
   });
-  // What holds where nothing is typed: of an own value the file's is not told, so none is shown.
-  const own = now.changed_here.detect as Record<string, unknown>;
-  const defaults = Object.fromEntries(Object.keys(DETECT).filter((key) => own[key] === undefined).map((key) => [key, said(inForce[key])]));
+  // What holds where nothing is typed.
+  const defaults = Object.fromEntries(Object.keys(DETECT).map((key) => [key, said((now.file.detect as Record<string, unknown>)[key])]));
   return (
     <Form draft={draft} error={isConflict ? null : save.error} fields={DETECT_FIELDS} disabled={save.isPending} label={settings.detection} submit={() => save.mutate(String(draft.base["etag"]))}>
       <div className="detect-columns">

@@ -1,17 +1,20 @@
 // Settings that stand in the file of the host alone: their value now, and how to change each.
 import { ErrorState, Skeleton } from "../../../kit/States";
 import { host } from "../../../strings/en/settings_host";
+import { knobs } from "../../../strings/en/settings_knobs";
 import { useSettings } from "../detection/thresholds";
 import { Copied } from "./Once";
 import { inEnvironment, inFile, shownValue } from "./toml";
 
 const text = host.storage;
 
-/** `sections` of the file, in that order. */
-export function FileFacts({ sections }: { sections: string[] }) {
+/** `sections` of the file, in that order; `all` with those that have a form of their own. */
+export function FileFacts({ sections, all = false }: { sections: string[]; all?: boolean }) {
   const { data, error, refetch } = useSettings();
   if (error && !data) return <ErrorState error={error} again={() => void refetch()} />;
   if (!data) return <Skeleton className="settings-wait" />;
+  const isHere = (section: string, key: string) => data.changeable.includes(section) || data.changeable.includes(`${section}.${key}`);
+  const factsOf = (section: string) => Object.entries(data.settings[section] ?? {}).filter(([key]) => all || !isHere(section, key));
   return (
     <>
       <p className="dim section-hint">{text.fileOnly}</p>
@@ -19,7 +22,7 @@ export function FileFacts({ sections }: { sections: string[] }) {
         <section key={section} className="file-section">
           <h3>{host.sections[section] ?? section} <code>[{section}]</code></h3>
           <ul className="rows">
-            {Object.entries(data.settings[section] ?? {}).map(([key, value]) => (
+            {factsOf(section).map(([key, value]) => (
               <li key={key}>
                 <details className="fact" data-setting={`${section}.${key}`}>
                   <summary>
@@ -32,7 +35,7 @@ export function FileFacts({ sections }: { sections: string[] }) {
                     <Copied value={inFile(section, key, value)} />
                     <p>{text.inEnv}</p>
                     <Copied value={inEnvironment(section, key, value)} />
-                    <p className="dim">{text.restart}</p>
+                    <p className="dim">{isHere(section, key) ? knobs.changeHere : text.restart}</p>
                   </div>
                 </details>
               </li>
