@@ -26,8 +26,8 @@ npm --prefix ui test --silent || failed=1
 if cargo nextest --version >/dev/null 2>&1; then
     profile=default
     if [ "$kind" = soak ]; then profile=soak; fi
-    # One more than cores: two wait for daemons most of the time.
-    threads=$(($(nproc) + 1))
+    # Two more than cores: three wait for daemons most of the time.
+    threads=$(($(nproc) + 2))
     cargo nextest run --locked --lib --bins --tests --profile "$profile" --no-fail-fast --test-threads "$threads" ||
         failed=1
     report=target/nextest/$profile/junit.xml

@@ -28,6 +28,7 @@ export function deviceActions({ context, base, until, problems }) {
         width: video.videoWidth,
         frames: video.getVideoPlaybackQuality().totalVideoFrames,
         time: video.currentTime,
+        isSeeking: video.seeking,
         rate: video.playbackRate,
         paused: video.paused,
         note: [...stage.querySelectorAll(".player-note:not([hidden]), .stage-offer")].map((one) => one.textContent).join(" "),

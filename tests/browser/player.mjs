@@ -14,14 +14,18 @@ export function playerActions({ context, until, tab, state, spot }) {
       return Array.from({ length: 12 }, (_, bit) => (pen.getImageData(bit * 24 + 12, 12, 1, 1).data[1] > 127 ? 1 << bit : 0)).reduce((sum, one) => sum + one);
     });
 
-  /** The picture that stands there once it does not change any more: its number, and the moment that the page says it is of. */
-  async function steady(id) {
+  /**
+   * The picture that stands there once it does not change any more: its number, and the moment that the page says it is of.
+   * After steps the clock stands in the middle of a picture (of 40 ms): until then, one is still to come.
+   */
+  async function steady(id, isStepped = false) {
     let [last, same] = [null, 0];
     return until(`${id}: the picture stands`, async () => {
-      const [shown, { at, time, isStill, source }] = [await number(id), await state(id)];
+      const [shown, { at, time, isSeeking, isStill, source }] = [await number(id), await state(id)];
       // A browser that is busy tells late which picture it has put on the screen.
       const begin = Date.parse(new URLSearchParams(source.split("?")[1].split("#")[0]).get("start"));
-      const isTold = Math.abs(at - begin - time * 1000) < 50;
+      const into = begin + time * 1000 - at;
+      const isTold = !isSeeking && (isStepped ? into > 5 && into < 35 : Math.abs(into) < 50);
       same = last !== null && last.number === shown && last.at === at && isTold && !isStill ? same + 1 : 0;
       last = { number: shown, at, time };
       return same >= 3 ? last : null;
@@ -36,8 +40,8 @@ export function playerActions({ context, until, tab, state, spot }) {
   };
 
   return {
-    async "player.steady"({ id }) {
-      return steady(id);
+    async "player.steady"({ id, isStepped }) {
+      return steady(id, isStepped);
     },
 
     /** The calendar as it stands: its month once that is known, its days, and which has the focus. */

@@ -112,7 +112,7 @@ pub fn skip(test: &str, why: &str) {
     }
 }
 
-/// One of two places for tests that encode video: more at once would starve each other on two cores.
+/// One of three places for tests that encode video: more at once would starve each other on two cores.
 /// Held until dropped; released by the kernel when the test process dies.
 pub struct Turn(#[allow(dead_code, reason = "holds the lock")] File);
 
@@ -122,7 +122,7 @@ impl Turn {
         fs::create_dir_all(folder).unwrap();
         let open = |n: usize| File::create(folder.join(format!("turn-{n}.lock"))).unwrap();
         loop {
-            for n in 0..2 {
+            for n in 0..3 {
                 let file = open(n);
                 if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok() {
                     return Self(file);
