@@ -14,8 +14,8 @@ use std::{
 use bytes::Bytes;
 use capstan::{
     capture::{Arrivals, Thumbnail, Watcher},
-    clock::{Clock, Mono},
-    config::Settings,
+    clock::{Clock, Mono, Utc90k},
+    config::{Detect, Settings},
     frames::{Eyes, FrameParts, FrameQueue, Hearing, Pool, RunClock},
     ids::{DeviceId, Epoch, SegmentKey},
     storage::{
@@ -52,6 +52,49 @@ fn main() {
     drop(many);
 
     flood(&folder.path().join("flood"), &thumbnails);
+    burst(&folder.path().join("burst"), &thumbnails, seconds);
+}
+
+/// Twenty frames at once of each of four devices, every second; against a thread for each frame, as many as there are.
+fn burst(folder: &Path, thumbnails: &[Bytes], seconds: u32) {
+    const DEVICES: usize = 4;
+    const AT_ONCE: u64 = 20;
+    let host = Host::start(folder, DEVICES);
+    let frames = |second: u32| (0..AT_ONCE).map(move |n| u64::from(second) * AT_ONCE + n);
+    let of = |number: u64| thumbnails[number as usize % thumbnails.len()].clone();
+    let ours = peak(seconds, |second| {
+        for device in &host.devices {
+            for number in frames(second) {
+                device.queue.arrived(SegmentKey { epoch: Epoch(1), number }, host.clock.wall(), Some(of(number)));
+            }
+            device.queue.start();
+        }
+    });
+    assert_eq!(host.dropped(), 0);
+    let eyes: Vec<_> = (0..DEVICES).map(|_| Arc::new(Mutex::new(Eyes::new()))).collect();
+    let detect = Arc::new(Detect::default());
+    let unbounded = peak(seconds, |second| {
+        for eyes in &eyes {
+            for number in frames(second) {
+                let (eyes, detect, jpeg) = (eyes.clone(), detect.clone(), of(number));
+                let look = move || drop(eyes.lock().unwrap().look(Utc90k(number as i64 * 4500), &jpeg, &detect));
+                std::thread::spawn(look);
+            }
+        }
+    });
+    println!("claim\tcpu_burst\t{unbounded:.1} % of the machine, a thread for each\t{ours:.1} % of the machine, 0 dropped");
+}
+
+/// What the machine's processors did for us in the busiest second, in percent of them all; `act` begins each second.
+fn peak(seconds: u32, act: impl Fn(u32)) -> f64 {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let share = |second| {
+        let before = common::cpu();
+        act(second);
+        std::thread::sleep(Duration::from_secs(1));
+        (common::cpu() - before).as_secs_f64() * 100.0 / cores as f64
+    };
+    (0..seconds).map(share).fold(0.0, f64::max)
 }
 
 /// One device is given 10,000 frames as fast as they can be; the others go on at their five a second.
