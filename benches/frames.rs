@@ -82,7 +82,9 @@ fn burst(folder: &Path, thumbnails: &[Bytes], seconds: u32) {
             }
         }
     });
-    println!("claim\tcpu_burst\t{unbounded:.1} % of the machine, a thread for each\t{ours:.1} % of the machine, 0 dropped");
+    println!(
+        "claim\tcpu_burst\t{unbounded:.1} % of the machine, a thread for each\t{ours:.1} % of the machine, 0 dropped"
+    );
 }
 
 /// What the machine's processors did for us in the busiest second, in percent of them all; `act` begins each second.

@@ -57,9 +57,11 @@ fn past(daemon: &TestDaemon, program: &Path) {
         // Spread over all there is, far from one another.
         let moments: Vec<_> = (0..CLICKS).map(|n| start + length * ((n * 37) % 101) / 101).collect();
         let mut browser = Browser::start(program, &format!("http://{}/", daemon.address()));
-        let query = format!("?t={}&zoom={}", Utc90k::from_ms(start), (span.1 - span.0) / 1000);
+        // In the middle of what is shown: all of it can be clicked.
+        let middle = i64::midpoint(span.0, span.1);
+        let query = format!("?t={}&zoom={}", Utc90k::from_ms(middle), (span.1 - span.0) * 5 / 4000);
         browser.ask("device.open", json!({"id": id, "query": query}));
-        browser.ask("device.plays", json!({"id": id, "at": start}));
+        browser.ask("device.plays", json!({"id": id, "at": middle}));
         browser.ask("device.key", json!({"id": id, "keys": " "}));
         let took = browser.ask("device.measure", json!({"id": id, "moments": moments}))["took"].clone();
         let took = took.as_array().unwrap().iter().filter_map(Value::as_f64);
