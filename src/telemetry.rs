@@ -67,6 +67,7 @@ pub struct Metrics {
     pub cleaner_success_seconds: FloatGauge,
     pub cameras: Family<KindLabel, Gauge>,
     pub camera_changes: Family<KindLabel, Counter>,
+    pub settings_refused: Gauge,
     pub incidents_open: Family<KindLabel, Gauge>,
     pub pins: Gauge,
     pub db_ok: Gauge,
@@ -162,6 +163,7 @@ impl Metrics {
             cleaner_success_seconds: FloatGauge::default(),
             cameras: Family::default(),
             camera_changes: Family::default(),
+            settings_refused: Gauge::default(),
             incidents_open: Family::default(),
             pins: Gauge::default(),
             db_ok: Gauge::default(),
@@ -274,6 +276,11 @@ impl Metrics {
         );
         r.register("cameras", "Cameras that are configured, by where", self.cameras.clone());
         r.register("camera_changes", "Cameras added, changed and removed while running", self.camera_changes.clone());
+        r.register(
+            "settings_refused",
+            "Faults for which settings changed in the page do not hold",
+            self.settings_refused.clone(),
+        );
         r.register("incidents_open", "Incidents that last", self.incidents_open.clone());
         r.register("pins", "Ranges of footage that somebody said must stay", self.pins.clone());
         r.register("db_ok", "1 while the database takes what it is told", self.db_ok.clone());

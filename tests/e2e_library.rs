@@ -16,7 +16,12 @@ use capstan::{
         layout::{RingSlot, Sibling},
     },
 };
-use common::{LoopDisk, Setup, TestDaemon, Turn, chunks::sealed_pictures, daemon::finished, skip, until};
+use common::{
+    LoopDisk, Setup, TestDaemon, Turn,
+    chunks::{into_ring, sealed_pictures},
+    daemon::finished,
+    skip, until,
+};
 
 const DEVICE: &str = "hall";
 
@@ -35,12 +40,8 @@ fn prepare(setup: &Setup, minutes_ago: &[i64]) -> Vec<i64> {
 }
 
 fn record(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k, number: u64) {
-    let sealed = sealed_pictures(volume, device, start, &[(0, 10), (10, 10)], number);
-    let slot = RingSlot::of(start, 600);
-    let layout = volume.layout();
-    volume.mkdir_all(&layout.ring_hour(device, slot.hour)).unwrap();
-    volume.rename_new(&sealed.path, &layout.ring_chunk(device, slot)).unwrap();
-    let lines = layout.ring_sibling(device, Sibling::Metadata, slot);
+    into_ring(volume, device, start, &sealed_pictures(volume, device, start, &[(0, 10), (10, 10)], number));
+    let lines = volume.layout().ring_sibling(device, Sibling::Metadata, RingSlot::of(start, 600));
     volume.mkdir_all(lines.parent().unwrap()).unwrap();
     volume.write_atomic(&lines, b"").unwrap();
 }

@@ -99,6 +99,7 @@ fn footage_goes_and_stays_by_what_was_changed_here_over_restarts() {
     until("the file's hold", 30, || !is_there(&daemon, starts[1]) && !is_there(&daemon, starts[2]));
     assert!(is_there(&daemon, starts[3]));
     assert!(daemon.log().contains("settings changed here do not hold"));
+    assert_eq!(daemon.metric("capstan_settings_refused", &[]), Some(1.0));
     assert_eq!(daemon.json("/api/settings")["changed_here"]["archive"], json!({}));
 }
 

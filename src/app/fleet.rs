@@ -1,5 +1,5 @@
-//! The one place that changes cameras and settings while the daemon runs: carries out orders one after another, on a thread of its own.
-//! What was entered is durable before it takes effect, and taken back when it cannot.
+//! The one place that changes cameras and settings while the daemon runs: carries out orders one after another, on a thread
+//! of its own. What was entered is durable before it takes effect, and taken back when it cannot.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

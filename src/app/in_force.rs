@@ -11,6 +11,7 @@ use crate::{
     config::{Changes, Receiver, Section, Settings, receivers},
     error::{Error, Result},
     registry::Changed,
+    telemetry::Metrics,
     web::fleet::invalid,
 };
 
@@ -30,6 +31,7 @@ pub(super) struct InForce {
     is_told: bool,
     /// Logged already.
     refused: Vec<String>,
+    metrics: Arc<Metrics>,
     log: Logger,
 }
 
@@ -47,6 +49,7 @@ impl InForce {
             levers,
             is_told: false,
             refused: Vec::new(),
+            metrics: start.metrics.clone(),
             log: start.log.clone(),
         })
     }
@@ -97,6 +100,7 @@ impl InForce {
         if refused.is_empty() && !self.refused.is_empty() {
             info!(self.log, "settings changed here hold again");
         }
+        self.metrics.settings_refused.set(i64::try_from(refused.len()).unwrap_or(i64::MAX));
         self.refused = refused;
         let receivers = match &changes.notify {
             Some(of) => of.webhook.clone(),

@@ -1,4 +1,5 @@
-//! How handlers ask for changes of the cameras and settings: orders that one place carries out, one after another, off the workers.
+//! How handlers ask for changes of the cameras and settings: orders that one place carries out, one after another, off the
+//! workers.
 
 use std::sync::Arc;
 

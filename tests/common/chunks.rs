@@ -57,6 +57,13 @@ pub fn sealed_pictures(
     writer.seal().unwrap()
 }
 
+/// Gives it its name in the ring, of chunks of ten minutes.
+pub fn into_ring(volume: &Volume, device: &DeviceId, start: Utc90k, sealed: &SealedChunk) {
+    let (layout, slot) = (volume.layout(), RingSlot::of(start, 600));
+    volume.mkdir_all(&layout.ring_hour(device, slot.hour)).unwrap();
+    volume.rename_new(&sealed.path, &layout.ring_chunk(device, slot)).unwrap();
+}
+
 /// Chunks in the ring that a daemon of before recorded so many hours ago; their starts in seconds.
 pub fn in_ring(root: &Path, device: &str, hours_ago: &[i64]) -> Vec<i64> {
     let device: DeviceId = device.parse().unwrap();
@@ -65,10 +72,7 @@ pub fn in_ring(root: &Path, device: &str, hours_ago: &[i64]) -> Vec<i64> {
     let record = |hours: &i64| {
         let start = (now - hours * 3600) / 600 * 600;
         let at = Utc90k::from_seconds(start);
-        let sealed = sealed_sound(&volume, &device, at, 0);
-        let slot = RingSlot::of(at, 600);
-        volume.mkdir_all(&volume.layout().ring_hour(&device, slot.hour)).unwrap();
-        volume.rename_new(&sealed.path, &volume.layout().ring_chunk(&device, slot)).unwrap();
+        into_ring(&volume, &device, at, &sealed_sound(&volume, &device, at, 0));
         start
     };
     hours_ago.iter().map(record).collect()
