@@ -11,10 +11,7 @@ use capstan::{
     clock::{Clock, Utc90k},
     config::Storage,
     ids::DeviceId,
-    storage::{
-        Volume,
-        layout::{RingSlot, Sibling},
-    },
+    storage::{Volume, layout::RingSlot},
 };
 use common::{
     LoopDisk, Setup, TestDaemon, Turn,
@@ -40,10 +37,8 @@ fn prepare(setup: &Setup, minutes_ago: &[i64]) -> Vec<i64> {
 }
 
 fn record(volume: &Arc<Volume>, device: &DeviceId, start: Utc90k, number: u64) {
-    into_ring(volume, device, start, &sealed_pictures(volume, device, start, &[(0, 10), (10, 10)], number));
-    let lines = volume.layout().ring_sibling(device, Sibling::Metadata, RingSlot::of(start, 600));
-    volume.mkdir_all(lines.parent().unwrap()).unwrap();
-    volume.write_atomic(&lines, b"").unwrap();
+    let sealed = sealed_pictures(volume, device, start, &[(0, 10), (10, 10)], number);
+    into_ring(volume, device, RingSlot::of(start, 600), &sealed);
 }
 
 fn setup() -> Setup {

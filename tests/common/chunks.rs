@@ -8,7 +8,10 @@ use capstan::{
     ids::{DeviceId, Epoch, SegmentKey},
     media::{AudioCodec, AudioConfig, VideoCodec, VideoConfig},
     merge::chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, SealedChunk, TrackRun},
-    storage::{Volume, layout::RingSlot},
+    storage::{
+        Volume,
+        layout::{RingSlot, Sibling},
+    },
 };
 
 /// A second of sound: sealed and durable, still where chunks grow.
@@ -57,11 +60,14 @@ pub fn sealed_pictures(
     writer.seal().unwrap()
 }
 
-/// Gives it its name in the ring, of chunks of ten minutes.
-pub fn into_ring(volume: &Volume, device: &DeviceId, start: Utc90k, sealed: &SealedChunk) {
-    let (layout, slot) = (volume.layout(), RingSlot::of(start, 600));
+/// Gives it its name in the ring, and lines of metadata beside it that say nothing.
+pub fn into_ring(volume: &Volume, device: &DeviceId, slot: RingSlot, sealed: &SealedChunk) {
+    let layout = volume.layout();
     volume.mkdir_all(&layout.ring_hour(device, slot.hour)).unwrap();
     volume.rename_new(&sealed.path, &layout.ring_chunk(device, slot)).unwrap();
+    let lines = layout.ring_sibling(device, Sibling::Metadata, slot);
+    volume.mkdir_all(lines.parent().unwrap()).unwrap();
+    volume.write_atomic(&lines, b"").unwrap();
 }
 
 /// Chunks in the ring that a daemon of before recorded so many hours ago; their starts in seconds.
@@ -72,7 +78,7 @@ pub fn in_ring(root: &Path, device: &str, hours_ago: &[i64]) -> Vec<i64> {
     let record = |hours: &i64| {
         let start = (now - hours * 3600) / 600 * 600;
         let at = Utc90k::from_seconds(start);
-        into_ring(&volume, &device, at, &sealed_sound(&volume, &device, at, 0));
+        into_ring(&volume, &device, RingSlot::of(at, 600), &sealed_sound(&volume, &device, at, 0));
         start
     };
     hours_ago.iter().map(record).collect()

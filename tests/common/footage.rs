@@ -14,13 +14,10 @@ use capstan::{
     ids::{DeviceId, Epoch, SegmentKey},
     media::{VideoCodec, VideoConfig, annexb::nal_units},
     merge::chunk::{ChunkSpec, ChunkWriter, Fragment, MarkInfo, OutSample, TrackRun},
-    storage::{
-        Volume,
-        layout::{RingSlot, Sibling},
-    },
+    storage::{Volume, layout::RingSlot},
 };
 
-use super::Setup;
+use super::{Setup, chunks::into_ring};
 
 pub const FPS: u32 = 25;
 const PICTURE_90K: u32 = 90_000 / FPS;
@@ -120,13 +117,7 @@ impl Footage {
             writer.append(&Fragment { video: Some(run), audio: None }).unwrap();
         }
         writer.commit(MarkInfo { last: SegmentKey { epoch: Epoch(1), number }, ..MarkInfo::default() }).unwrap();
-        let sealed = writer.seal().unwrap();
-        let (slot, layout) = (RingSlot::of(start, 10), volume.layout());
-        volume.mkdir_all(&layout.ring_hour(device, slot.hour)).unwrap();
-        volume.rename_new(&sealed.path, &layout.ring_chunk(device, slot)).unwrap();
-        let lines = layout.ring_sibling(device, Sibling::Metadata, slot);
-        volume.mkdir_all(lines.parent().unwrap()).unwrap();
-        volume.write_atomic(&lines, b"").unwrap();
+        into_ring(volume, device, RingSlot::of(start, 10), &writer.seal().unwrap());
     }
 }
 
